@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+# How a directory of sources becomes a target. A directory without sources makes no target, and whoever would link it
+# goes without.
+
+# fl_glob(VAR pattern...): the sources, looked for again at each build.
+function(fl_glob var)
+	set(patterns)
+	foreach(pattern IN LISTS ARGN)
+		list(APPEND patterns ${PROJECT_SOURCE_DIR}/${pattern})
+	endforeach()
+	file(GLOB found CONFIGURE_DEPENDS ${patterns})
+	set(${var} ${found} PARENT_SCOPE)
+endfunction()
+
+# What every target of ours has. PORT chooses the fl_port_impl.h; hosted code may use all of glibc.
+function(fl_setup target port hosted)
+	target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:${FL_WARNINGS}>)
+	if(port)
+		string(TOUPPER ${port} upper)
+		target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
+					   ${PROJECT_SOURCE_DIR}/ports/${port})
+		target_compile_definitions(${target} PRIVATE FL_PORT_${upper}=1)
+	endif()
+	if(port AND hosted)
+		target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/machines
+					   ${PROJECT_SOURCE_DIR}/ports)
+	endif()
+	if(hosted)
+		# Empty, so that a source may say `#define _GNU_SOURCE` as well.
+		target_compile_definitions(${target} PRIVATE "_GNU_SOURCE=")
+	endif()
+endfunction()
+
+# fl_library(NAME STATIC|OBJECT PORT port [HOSTED] SOURCES source...)
+function(fl_library name kind)
+	cmake_parse_arguments(arg "HOSTED" "PORT" "SOURCES" ${ARGN})
+	if(NOT arg_SOURCES)
+		message(STATUS "no sources yet for ${name}")
+		return()
+	endif()
+	add_library(${name} ${kind} ${arg_SOURCES})
+	fl_setup(${name} "${arg_PORT}" "${arg_HOSTED}")
+	if(name MATCHES "^(port-threads)$")
+		target_link_libraries(${name} PRIVATE PkgConfig::URCU)
+	elseif(name STREQUAL "faultline-linux")
+		target_link_libraries(${name} PRIVATE PkgConfig::SECCOMP PkgConfig::DW PkgConfig::JSONC Zydis::Zydis)
+	endif()
+endfunction()
+
+# fl_archive(NAME PORT port OBJECTS target...): one archive of several object libraries.
+function(fl_archive name)
+	cmake_parse_arguments(arg "" "PORT" "OBJECTS" ${ARGN})
+	set(objects)
+	foreach(target IN LISTS arg_OBJECTS)
+		if(TARGET ${target})
+			list(APPEND objects $<TARGET_OBJECTS:${target}>)
+		endif()
+	endforeach()
+	if(objects)
+		add_library(${name} STATIC ${objects})
+		set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
+	endif()
+endfunction()
+
+# fl_link(TARGET scope library...): link those of the libraries that exist.
+function(fl_link target scope)
+	if(NOT TARGET ${target})
+		return()
+	endif()
+	foreach(library IN LISTS ARGN)
+		if(TARGET ${library})
+			target_link_libraries(${target} ${scope} ${library})
+		endif()
+	endforeach()
+endfunction()
+
+# fl_program(TARGET [PORT port] SOURCES source... [LINK library...] OUTPUT directory NAME file)
+function(fl_program target)
+	cmake_parse_arguments(arg "" "PORT;OUTPUT;NAME" "SOURCES;LINK" ${ARGN})
+	if(NOT arg_SOURCES)
+		message(STATUS "no sources yet for ${target}")
+		return()
+	endif()
+	add_executable(${target} ${arg_SOURCES})
+	fl_setup(${target} "${arg_PORT}" TRUE)
+	fl_link(${target} PRIVATE ${arg_LINK})
+	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${arg_NAME} RUNTIME_OUTPUT_DIRECTORY ${arg_OUTPUT})
+endfunction()
