@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An address space and the memory calls on it. Each call is the Linux system call of the same name: same flags, errno values and
+ * partial effects (man pages mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), fork(2)), except where its
+ * comment says otherwise. All may be called from any number of tasks at once; none needs a lock; all may sleep.
+ *
+ * The task passed must be in the address space concerned (task->mm).
+ */
+#ifndef FAULTLINE_MM_H
+#define FAULTLINE_MM_H
+
+#include "faultline/arch.h"
+#include "faultline/fl_port.h"
+#include "faultline/frame.h"
+#include "faultline/machine.h"
+#include "faultline/uapi.h"
+
+FL_BEGIN_C
+
+/* VMA flags: 64 bits everywhere, and no two share a bit. */
+#define FL_VM_READ 0x1ull
+#define FL_VM_WRITE 0x2ull
+#define FL_VM_EXEC 0x4ull
+#define FL_VM_SHARED 0x8ull
+#define FL_VM_MAYREAD 0x10ull
+#define FL_VM_MAYWRITE 0x20ull
+#define FL_VM_MAYEXEC 0x40ull
+#define FL_VM_GROWSDOWN 0x100ull
+#define FL_VM_UFFD_MISSING 0x200ull
+#define FL_VM_UFFD_WP 0x1000ull
+#define FL_VM_LOCKED 0x2000ull
+#define FL_VM_SEQ_READ 0x8000ull
+#define FL_VM_RAND_READ 0x10000ull
+#define FL_VM_DONTCOPY 0x20000ull
+#define FL_VM_LOCKONFAULT 0x80000ull
+#define FL_VM_ACCOUNT 0x100000ull
+#define FL_VM_NORESERVE 0x200000ull
+#define FL_VM_WIPEONFORK 0x2000000ull
+#define FL_VM_DONTDUMP 0x4000000ull
+#define FL_VM_HUGEPAGE 0x20000000ull
+#define FL_VM_NOHUGEPAGE 0x40000000ull
+#define FL_VM_MERGEABLE 0x80000000ull
+#define FL_VM_UFFD_MINOR 0x4000000000ull
+/* Held in the index for its place only: the host serves it (program text, files, shared memory). */
+#define FL_VM_FOREIGN 0x8000000000ull
+#define FL_VM_UFFD_ANY (FL_VM_UFFD_MISSING | FL_VM_UFFD_WP | FL_VM_UFFD_MINOR)
+
+struct fl_mm_config {
+	const struct fl_arch *arch;       /* NULL: x86-64 */
+	const struct fl_profile *profile; /* which kernel to be; NULL: 6.18 */
+	struct fl_frames *frames;         /* outlives the address space */
+	const struct fl_machine_ops *ops; /* NULL: no machine caches anything */
+	void *machine;                    /* first argument of the ops */
+	fl_va mmap_lo, mmap_hi;           /* where addresses are chosen, top down; 0, 0: first_user to task_size */
+	fl_va min_addr;                   /* mmap_min_addr; a fixed mapping below is EPERM; 0: the arch's first_user */
+	fl_va brk;                        /* where the heap starts, page-aligned; 0: no heap */
+	uint64_t max_maps;                /* sysctl vm.max_map_count; 0: 65530 */
+	uint64_t limit_as, limit_data, limit_memlock, limit_stack; /* bytes, RLIMIT_*; 0: none */
+};
+
+/* A new, empty address space with one reference. 0, -FL_EINVAL or -FL_ENOMEM. */
+int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out);
+void fl_mm_get(struct fl_mm *mm);
+/* Drop a reference; the last one unmaps everything and returns every frame and table. May sleep. */
+void fl_mm_put(struct fl_mm *mm);
+struct fl_frames *fl_mm_frames(struct fl_mm *mm);
+const struct fl_arch *fl_mm_arch(struct fl_mm *mm);
+void *fl_mm_machine(struct fl_mm *mm);
+
+/*
+ * mmap(2) for private anonymous memory. flags: FL_MAP_*; must contain PRIVATE and ANONYMOUS. Chosen addresses lie in
+ * [mmap_lo, mmap_hi), top down; a hint is honoured when free and at or above min_addr. *out: the address.
+ * Shared or file mappings: -FL_ENODEV, until they are served; see fl_mmap_foreign.
+ */
+int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va *out);
+
+/*
+ * Put a mapping that the host serves into the index. As mmap(2) for address choice (within [lo, hi) when it may
+ * choose; lo = hi = 0: the address space's own range), FIXED and FIXED_NOREPLACE; vm_flags: FL_VM_READ.. as the host has them.
+ * cookie: the embedder's, compared when VMAs merge (same cookie, contiguous offset).
+ */
+int fl_mmap_foreign(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va lo, fl_va hi,
+		    uint64_t cookie, uint64_t offset, fl_va *out);
+
+int fl_munmap(struct fl_task *t, fl_va addr, uint64_t len);
+int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot);
+/* mremap(2). A range with a foreign VMA: -FL_EFAULT (the machine asks first: fl_mm_next_vma). */
+int fl_mremap(struct fl_task *t, fl_va old, uint64_t old_len, uint64_t new_len, int flags, fl_va new_addr, fl_va *out);
+/* brk(2): returns the heap's end after the call, as the system call does; it is unchanged when the call fails. */
+fl_va fl_brk(struct fl_task *t, fl_va addr);
+/* madvise(2). Foreign VMAs in the range count as mapped and are skipped. */
+int fl_madvise(struct fl_task *t, fl_va addr, uint64_t len, int advice);
+/* mlock2(2) (flags: FL_MLOCK_ONFAULT), munlock(2), mincore(2) (vec: one byte a page, engine's memory), msync(2). */
+int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags);
+int fl_munlock(struct fl_task *t, fl_va addr, uint64_t len);
+int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec);
+int fl_msync(struct fl_task *t, fl_va addr, uint64_t len, int flags);
+
+/*
+ * fork(2)'s part: a copy of the task's address space under copy-on-write. config: NULL, or where the limits come from.
+ * On return every machine of the parent has given up its write access to what is shared now.
+ * Returns 0 and *out with one reference, or -FL_ENOMEM with nothing changed but protections, which cure themselves.
+ */
+int fl_mm_fork(struct fl_task *t, struct fl_mm **out);
+
+/* What /proc/PID/maps shows of one VMA. */
+struct fl_vma_info {
+	fl_va start, end;
+	uint64_t vm_flags;
+	uint64_t pgoff;  /* in pages */
+	uint64_t cookie; /* of a foreign VMA */
+	bool heap;       /* lies in the brk range */
+};
+/* The first VMA that ends above va. False: there is none. No lock needed; a snapshot. */
+bool fl_mm_next_vma(struct fl_mm *mm, fl_va va, struct fl_vma_info *info);
+/* A free range of len bytes (page multiple), top down in [lo, hi), as mmap would choose; 0: none. A snapshot. */
+fl_va fl_mm_find_gap(struct fl_mm *mm, uint64_t len, fl_va lo, fl_va hi);
+
+struct fl_mm_stats {
+	uint64_t vmas, total_pages, locked_pages, tables;
+	uint64_t resident; /* counted by a walk */
+};
+void fl_mm_stats(struct fl_mm *mm, struct fl_mm_stats *s);
+
+/*
+ * Walk the address space and check every invariant (VMAs in order and apart, merged where Linux merges, index and tables
+ * agree, counts add up, a uffd context exactly where a mode is). Returns NULL, or the name of the first that is broken. The
+ * caller sees to it that nothing changes meanwhile.
+ */
+const char *fl_mm_check(struct fl_mm *mm);
+/* The same over an arena and all address spaces on it: every frame's counts are recomputed and compared. */
+const char *fl_frames_check(struct fl_frames *f, struct fl_mm *const *mms, size_t n);
+
+FL_END_C
+
+#endif
