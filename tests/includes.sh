@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# includes.sh [BUILD_DIR [ROOT]]: things depend downwards only.
+#
+#   include/   includes faultline/*.h and freestanding headers; fl_port.h alone includes the port's half
+#   src/       includes that and its own headers; nothing of a port's but through fl_port.h
+#   ports/     includes nothing of src, machines or tools
+#   machines/  includes nothing of tools
+#
+# includes_selftest.sh shows that it can fail.
+set -eu
+root=${2:-$(cd "$(dirname "$0")/.." && pwd)}
+cd "$root"
+status=0
+refuse() {
+	echo "$1: $2 may not include $3"
+	status=1
+}
+freestanding=' stddef.h stdint.h stdbool.h limits.h '
+count=0
+
+# Each line: file, then the header with its brackets or quotes.
+while read -r file header; do
+	count=$((count + 1))
+	name=${header:1:-1}
+	where=${file%%/*}/
+	case $where:$header in
+	include/:\<* | src/:\<*)
+		[[ $freestanding = *" $name "* ]] || refuse "$file" "$where" "$header" ;;
+	include/:*)
+		[[ $name = faultline/* && -f include/$name ]] ||
+			[[ $name = fl_port_impl.h && $file = include/faultline/fl_port.h ]] ||
+			refuse "$file" "$where" "$header" ;;
+	src/:*)
+		[[ $name != ../* && ($name = faultline/* && -f include/$name || -f src/$name) ]] ||
+			refuse "$file" "$where" "$header" ;;
+	ports/:\"*)
+		[[ $name != ../src/* && $name != ../../* && ! -f src/$name && ! -f machines/$name && ! -f tools/$name ]] ||
+			refuse "$file" "$where" "$header" ;;
+	machines/:\"*)
+		[[ ! -f tools/$name ]] || refuse "$file" "$where" "$header" ;;
+	esac
+done < <(grep -rEo --include='*.[chS]' '^[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*[<"][^>"]*[>"]' \
+	include src ports machines 2>/dev/null |
+	sed -E 's/^([^:]*):[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*(.*)$/\1 \3/')
+
+if [ $count -eq 0 ]; then
+	echo "no include found under $root"
+	exit 1
+fi
+echo "$count includes"
+exit $status

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# includes.sh can fail: it passes what the rules allow and refuses each thing they forbid.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,tools}
+touch "$work"/{include/faultline/mm.h,src/mm/mm_int.h,src/vma/vma.h,machines/soft/soft.h,tools/tool.h}
+status=0
+
+# expect pass|fail FILE HEADER
+expect() {
+	echo "#include $3" >"$work/$2"
+	if out=$(bash "$here/includes.sh" build "$work" 2>&1); then result=pass; else result=fail; fi
+	if [ $result != "$1" ]; then
+		echo "$2 with $3: expected $1"
+		echo "$out"
+		status=1
+	fi
+	rm "$work/$2"
+}
+
+expect pass src/mm/a.c '<stdint.h>'
+expect pass src/mm/a.c '"faultline/mm.h"'
+expect pass src/mm/a.c '"vma/vma.h"'
+expect fail src/mm/a.c '<string.h>'
+expect fail src/mm/a.c '"fl_port_impl.h"'
+expect fail src/mm/a.c '"soft/soft.h"'
+expect fail src/mm/a.c '"../machines/soft/soft.h"'
+expect fail src/mm/a.c '"faultline/none.h"'
+expect pass include/faultline/fl_port.h '"fl_port_impl.h"'
+expect fail include/faultline/a.h '"fl_port_impl.h"'
+expect fail include/faultline/a.h '"vma/vma.h"'
+expect fail include/faultline/a.h '<stdio.h>'
+expect pass ports/threads/a.c '<pthread.h>'
+expect fail ports/threads/a.c '"vma/vma.h"'
+expect fail machines/soft/a.c '"tool.h"'
+expect pass machines/soft/a.c '"vma/vma.h"'
+exit $status
