@@ -53,52 +53,52 @@ void fl_port_on_load(const volatile void *p, void *value, const struct fl_access
 void fl_port_on_store(volatile void *p, const void *value, const struct fl_access_site *site);
 void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 
-#define FL_PORT_SITE(bytes, text, access, ordering)                                                     \
-	static const struct fl_access_site fl_site_ = {                                                 \
-		.file = __FILE__,                                                                       \
-		.what = text,                                                                           \
-		.line = __LINE__,                                                                       \
-		.size = (bytes),                                                                        \
-		.kind = (access),                                                                       \
-		.order = (ordering),                                                                    \
+#define FL_PORT_SITE(bytes, text, access, ordering)     \
+	static const struct fl_access_site fl_site_ = { \
+		.file = __FILE__,                       \
+		.what = text,                           \
+		.line = __LINE__,                       \
+		.size = (bytes),                        \
+		.kind = (access),                       \
+		.order = (ordering),                    \
 	}
-#define FL_PORT_WORD(p)                                                               \
-	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *),           \
+#define FL_PORT_WORD(p)                                                     \
+	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
 		       "atomics are for objects of 4 bytes or of a pointer's size")
 
-#define FL_PORT_LOAD(p, text, ordering)                                                      \
-	__extension__({                                                                      \
-		FL_PORT_WORD(p);                                                             \
-		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_LOAD, ordering);                  \
-		__typeof__(&*(p)) fl_p_ = (p);                                               \
-		__typeof__(__atomic_load_n((p), __ATOMIC_RELAXED)) fl_v_;                    \
-		if (FL_UNLIKELY(fl_port_watched))                                            \
-			fl_port_on_load(fl_p_, &fl_v_, &fl_site_);                           \
-		else                                                                         \
-			fl_v_ = __atomic_load_n(fl_p_, __ATOMIC_RELAXED);                    \
-		fl_v_;                                                                       \
+#define FL_PORT_LOAD(p, text, ordering)                                     \
+	__extension__({                                                     \
+		FL_PORT_WORD(p);                                            \
+		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_LOAD, ordering); \
+		__typeof__(&*(p)) fl_p_ = (p);                              \
+		__typeof__(__atomic_load_n((p), __ATOMIC_RELAXED)) fl_v_;   \
+		if (FL_UNLIKELY(fl_port_watched))                           \
+			fl_port_on_load(fl_p_, &fl_v_, &fl_site_);          \
+		else                                                        \
+			fl_v_ = __atomic_load_n(fl_p_, __ATOMIC_RELAXED);   \
+		fl_v_;                                                      \
 	})
-#define FL_PORT_STORE(p, v, text, ordering)                                                  \
-	__extension__({                                                                      \
-		FL_PORT_WORD(p);                                                             \
-		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_STORE, ordering);                 \
-		__typeof__(&*(p)) fl_p_ = (p);                                               \
-		__typeof__(*(p)) fl_v_ = (v);                                                \
-		if (FL_UNLIKELY(fl_port_watched))                                            \
-			fl_port_on_store(fl_p_, &fl_v_, &fl_site_);                          \
-		else                                                                         \
-			__atomic_store_n(fl_p_, fl_v_, __ATOMIC_RELAXED);                    \
+#define FL_PORT_STORE(p, v, text, ordering)                                  \
+	__extension__({                                                      \
+		FL_PORT_WORD(p);                                             \
+		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_STORE, ordering); \
+		__typeof__(&*(p)) fl_p_ = (p);                               \
+		__typeof__(*(p)) fl_v_ = (v);                                \
+		if (FL_UNLIKELY(fl_port_watched))                            \
+			fl_port_on_store(fl_p_, &fl_v_, &fl_site_);          \
+		else                                                         \
+			__atomic_store_n(fl_p_, fl_v_, __ATOMIC_RELAXED);    \
 	})
 /* The value is evaluated before the scheduling point, so that nothing comes between that and op. */
-#define FL_PORT_RMW(p, value, text, ordering, op)                                            \
-	__extension__({                                                                      \
-		FL_PORT_WORD(p);                                                             \
-		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_RMW, ordering);                   \
-		__typeof__(&*(p)) fl_p_ = (p);                                               \
-		__typeof__(*(p)) fl_v_ = (value);                                            \
-		if (FL_UNLIKELY(fl_port_watched))                                            \
-			fl_port_on_rmw(fl_p_, &fl_site_);                                    \
-		op;                                                                          \
+#define FL_PORT_RMW(p, value, text, ordering, op)                          \
+	__extension__({                                                    \
+		FL_PORT_WORD(p);                                           \
+		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_RMW, ordering); \
+		__typeof__(&*(p)) fl_p_ = (p);                             \
+		__typeof__(*(p)) fl_v_ = (value);                          \
+		if (FL_UNLIKELY(fl_port_watched))                          \
+			fl_port_on_rmw(fl_p_, &fl_site_);                  \
+		op;                                                        \
 	})
 
 #define fl_load(p) FL_PORT_LOAD(p, #p, FL_ORDER_RELAXED)
@@ -109,27 +109,24 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 #define fl_store_release(p, v) FL_PORT_STORE(p, v, #p, FL_ORDER_RELEASE)
 #define fl_store_seq(p, v) FL_PORT_STORE(p, v, #p, FL_ORDER_SEQ)
 
-#define fl_xchg(p, v)                                                                        \
-	FL_PORT_RMW(p, v, #p, FL_ORDER_SEQ, __atomic_exchange_n(fl_p_, fl_v_, __ATOMIC_RELAXED))
-#define fl_cas(p, expected, v)                                                               \
-	FL_PORT_RMW(p, v, #p, FL_ORDER_SEQ,                                                  \
-		    __atomic_compare_exchange_n(fl_p_, (expected), fl_v_, 0,                 \
-						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
-#define fl_add(p, n)                                                                         \
-	FL_PORT_RMW(p, (__typeof__(*(p)))(n), #p, FL_ORDER_ACQ_REL,                          \
-		    __atomic_add_fetch(fl_p_, fl_v_, __ATOMIC_RELAXED))
-#define fl_or(p, bits)                                                                       \
-	FL_PORT_RMW(p, (__typeof__(*(p)))(bits), #p, FL_ORDER_ACQ_REL,                       \
+#define fl_xchg(p, v) FL_PORT_RMW(p, v, #p, FL_ORDER_SEQ, __atomic_exchange_n(fl_p_, fl_v_, __ATOMIC_RELAXED))
+#define fl_cas(p, expected, v)              \
+	FL_PORT_RMW(p, v, #p, FL_ORDER_SEQ, \
+		    __atomic_compare_exchange_n(fl_p_, (expected), fl_v_, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+#define fl_add(p, n) \
+	FL_PORT_RMW(p, (__typeof__(*(p)))(n), #p, FL_ORDER_ACQ_REL, __atomic_add_fetch(fl_p_, fl_v_, __ATOMIC_RELAXED))
+#define fl_or(p, bits)                                                 \
+	FL_PORT_RMW(p, (__typeof__(*(p)))(bits), #p, FL_ORDER_ACQ_REL, \
 		    __atomic_fetch_or(fl_p_, fl_v_, __ATOMIC_RELAXED))
-#define fl_and(p, bits)                                                                      \
-	FL_PORT_RMW(p, (__typeof__(*(p)))(bits), #p, FL_ORDER_ACQ_REL,                       \
+#define fl_and(p, bits)                                                \
+	FL_PORT_RMW(p, (__typeof__(*(p)))(bits), #p, FL_ORDER_ACQ_REL, \
 		    __atomic_fetch_and(fl_p_, fl_v_, __ATOMIC_RELAXED))
-#define fl_fence()                                                                           \
-	__extension__({                                                                      \
-		FL_PORT_SITE(0, "", FL_ACCESS_FENCE, FL_ORDER_SEQ);                          \
-		if (FL_UNLIKELY(fl_port_watched))                                            \
-			fl_port_on_rmw(NULL, &fl_site_);                                     \
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);                                     \
+#define fl_fence()                                                  \
+	__extension__({                                             \
+		FL_PORT_SITE(0, "", FL_ACCESS_FENCE, FL_ORDER_SEQ); \
+		if (FL_UNLIKELY(fl_port_watched))                   \
+			fl_port_on_rmw(NULL, &fl_site_);            \
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);            \
 	})
 
 #endif

@@ -24,14 +24,14 @@
 #endif
 #endif
 
-#define FL_PORT_WORD(p)                                                               \
-	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *),           \
+#define FL_PORT_WORD(p)                                                     \
+	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
 		       "atomics are for objects of 4 bytes or of a pointer's size")
 
-#define FL_PORT_LOAD(p, order)                     \
-	__extension__({                            \
-		FL_PORT_WORD(p);                   \
-		__atomic_load_n((p), order);       \
+#define FL_PORT_LOAD(p, order)               \
+	__extension__({                      \
+		FL_PORT_WORD(p);             \
+		__atomic_load_n((p), order); \
 	})
 #define FL_PORT_STORE(p, v, order)                 \
 	__extension__({                            \
@@ -52,21 +52,20 @@
 		FL_PORT_WORD(p);                                 \
 		__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST); \
 	})
-#define fl_cas(p, expected, v)                                                  \
-	__extension__({                                                         \
-		FL_PORT_WORD(p);                                                \
-		__atomic_compare_exchange_n((p), (expected), (v), 0,            \
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+#define fl_cas(p, expected, v)                                                                            \
+	__extension__({                                                                                   \
+		FL_PORT_WORD(p);                                                                          \
+		__atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	})
-#define fl_add(p, n)                                                                 \
-	__extension__({                                                              \
-		FL_PORT_WORD(p);                                                     \
-		__atomic_add_fetch((p), (__typeof__(*(p)))(n), __ATOMIC_ACQ_REL);    \
+#define fl_add(p, n)                                                              \
+	__extension__({                                                           \
+		FL_PORT_WORD(p);                                                  \
+		__atomic_add_fetch((p), (__typeof__(*(p)))(n), __ATOMIC_ACQ_REL); \
 	})
-#define fl_or(p, bits)                                                               \
-	__extension__({                                                              \
-		FL_PORT_WORD(p);                                                     \
-		__atomic_fetch_or((p), (__typeof__(*(p)))(bits), __ATOMIC_ACQ_REL);  \
+#define fl_or(p, bits)                                                              \
+	__extension__({                                                             \
+		FL_PORT_WORD(p);                                                    \
+		__atomic_fetch_or((p), (__typeof__(*(p)))(bits), __ATOMIC_ACQ_REL); \
 	})
 #define fl_and(p, bits)                                                              \
 	__extension__({                                                              \

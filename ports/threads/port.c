@@ -14,13 +14,13 @@
  *
  * No locks of its own.
  */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "faultline/fl_port.h"
-#include "../fl_port_host.h"
+#include "fl_port_host.h"
 
 #define SPINS 100
 #define PARKED UINT32_MAX

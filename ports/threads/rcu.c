@@ -15,7 +15,7 @@
  *
  * No locks of its own.
  */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include <urcu/urcu-bp.h>
 
 #include "faultline/fl_port.h"

@@ -4,7 +4,7 @@
  *
  * No locks: a barrier starts the bodies, and joining ends them.
  */
-#define _GNU_SOURCE 1
+#define _GNU_SOURCE
 #include "concurrent.h"
 
 #include <pthread.h>
