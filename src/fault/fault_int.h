@@ -10,11 +10,12 @@
 #include "vma/vma.h"
 
 /*
- * Install a prepared entry at va if nothing is there (userfaultfd fills). want: the VMA must be this one's uffd context when not NULL.
- * pfn: a frame with one reference, taken over on success; FL_PFN_NONE: the zero frame.
- * Returns 0; -FL_EEXIST: something is mapped there; -FL_EAGAIN: the table vanished or the VMA changed: look again; -FL_ENOENT: no VMA, or
- * not registered; -FL_ENOMEM: no table.
+ * Install a prepared entry at va if nothing is there (userfaultfd fills). va: page-aligned. want: the VMA must be registered with this
+ * context, which is checked under the table lock, so that a fill cannot slip into a mapping that left it meanwhile.
+ * pfn: a frame with one reference, taken over on success only; FL_PFN_NONE: the zero frame. The VMA's protection decides the entry's rights.
+ * Returns 0; -FL_EEXIST: something is mapped there; -FL_EAGAIN: the table vanished or the VMA is changing: look again; -FL_ENOENT: no VMA, or
+ * not registered with want; -FL_ENOMEM: no table. Locks: none held; never sleeps.
  */
-FL_MUST_CHECK int fl_fault_install(struct fl_task *t, struct fl_mm *mm, fl_va va, fl_pfn pfn);
+FL_MUST_CHECK int fl_fault_install(struct fl_task *t, struct fl_mm *mm, struct fl_uffd *want, fl_va va, fl_pfn pfn);
 
 #endif

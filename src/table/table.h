@@ -38,6 +38,10 @@ typedef uintptr_t fl_pte;
 #define FL_PTE_SHIFT 12
 #define FL_PTE_RWX (FL_PTE_READ | FL_PTE_WRITE | FL_PTE_EXEC)
 
+/* The kinds of marker: in the place of the pfn. */
+#define FL_MARKER_GUARD (FL_PTE_MARKER | (fl_pte)1 << FL_PTE_SHIFT)  /* an access is a bad area */
+#define FL_MARKER_POISON (FL_PTE_MARKER | (fl_pte)2 << FL_PTE_SHIFT) /* an access is a bus error */
+
 static inline fl_pfn fl_pte_pfn(fl_pte e)
 {
 	return (fl_pfn)(e >> FL_PTE_SHIFT);
