@@ -31,7 +31,7 @@ void *fl_frame_data(const struct fl_frames *f, fl_pfn pfn);
 fl_pfn fl_frames_zero_pfn(const struct fl_frames *f);
 unsigned fl_frames_page_shift(const struct fl_frames *f);
 uint64_t fl_frames_total(const struct fl_frames *f);
-/* Frames not free; those in per-task caches count as free. peak: the most there ever were (approximate by a cache). */
+/* Frames not free, the zero frame among them; those in per-task caches count as free. peak: the most there ever were (approximate by a cache). */
 uint64_t fl_frames_used(const struct fl_frames *f);
 uint64_t fl_frames_peak(const struct fl_frames *f);
 

@@ -37,9 +37,12 @@ struct fl_task {
 	uint32_t pagefault_disabled; /* (o) depth */
 	/* Frames taken ahead from the arena: a run in address order, and single ones given back. src/frame/cache.c */
 	struct {
-		fl_pfn next, end; /* (o) the run: next to hand out, and its end */
-		uint32_t nfree;   /* (o) */
-		fl_pfn free[FL_FRAME_CACHE];
+		fl_pfn next, end;              /* (o) the run: next to hand out, and its end */
+		uint32_t nfree;                /* (o) */
+		uint32_t count;                /* (a) both together; the task writes, fl_frames_used reads */
+		struct fl_task *prev, *follow; /* (the arena's mutex) tasks with a cache */
+		bool listed;                   /* (o; the arena's mutex to write) */
+		fl_pfn free[FL_FRAME_CACHE];   /* (o) descending, so that the lowest is handed out first */
 	} cache;
 };
 

@@ -16,18 +16,31 @@
 #include "faultline/task.h"
 
 struct fl_frame {
-	uint32_t refs;   /* (a) */
-	uint32_t maps;   /* (a) */
-	uint16_t pins;   /* (a) through a cas on the 4-byte word it shares with order and state: src/frame/frame.c */
-	uint8_t order;   /* (allocator) of the block this frame heads */
-	uint8_t state;   /* (allocator) enum in frame.c: free head, free tail, in use, cached */
+	uint32_t refs; /* (a) */
+	uint32_t maps; /* (a) */
+	uint32_t
+		pins; /* (a) the low 24 bits; above them the order of the block this frame heads: fl_frame_pinned, _order */
 	uint32_t tags;   /* handle of its tag storage; 0: none */
 	void *owner;     /* (leaf lock of the entry that maps it, while there is just one) */
 	uintptr_t index; /* likewise */
 };
 FL_STATIC_ASSERT(sizeof(struct fl_frame) <= 32, "at most 32 bytes of metadata a frame");
 
+#define FL_FRAME_ORDER_SHIFT 24
+
 struct fl_frame *fl_frame_meta(const struct fl_frames *f, fl_pfn pfn);
+
+/* Somebody outside the engine may still use it: fork copies it at once. */
+static inline bool fl_frame_pinned(const struct fl_frame *m)
+{
+	/* Partner: fl_frame_pin. Under the leaf lock of its entry, with the machine's write access gone, no new pin can come. */
+	return (fl_load_acquire(&m->pins) & (((uint32_t)1 << FL_FRAME_ORDER_SHIFT) - 1)) != 0;
+}
+
+static inline unsigned fl_frame_order(const struct fl_frame *m)
+{
+	return fl_load(&m->pins) >> FL_FRAME_ORDER_SHIFT;
+}
 
 /*
  * A frame with refs = 1, maps = 0, contents undefined, from the task's cache or the arena. FL_PFN_NONE: none left. Does not
@@ -41,5 +54,7 @@ void fl_frame_get(struct fl_frames *f, fl_pfn pfn);
 void fl_frame_put(struct fl_frames *f, struct fl_task *t, fl_pfn pfn);
 /* Give everything in t's cache back. */
 void fl_frame_cache_drain(struct fl_task *t);
+/* First broken invariant of the allocator (buddies not joined, a free frame with references, a count), or NULL. Quiet arena. */
+const char *fl_frames_check_free(struct fl_frames *f);
 
 #endif

@@ -29,11 +29,11 @@ struct fl_range_req {
 };
 
 /* Lock [start, end). Waits as how says. 0, or -FL_EINTR with nothing held. A task may hold several that do not conflict. */
-FL_MUST_CHECK int fl_range_lock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start, fl_va end,
-				enum fl_range_mode mode, enum fl_wait how);
+FL_MUST_CHECK int fl_range_lock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start,
+				fl_va end, enum fl_range_mode mode, enum fl_wait how);
 /* Lock without waiting: false if anything held or waiting conflicts. */
-FL_MUST_CHECK bool fl_range_trylock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start, fl_va end,
-				    enum fl_range_mode mode);
+FL_MUST_CHECK bool fl_range_trylock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start,
+				    fl_va end, enum fl_range_mode mode);
 void fl_range_unlock(struct fl_range_lock *l, struct fl_range_req *r);
 
 /* A wait that mode describes must end now. */

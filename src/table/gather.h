@@ -17,14 +17,20 @@ struct fl_gather {
 	struct fl_frames *frames;
 	const struct fl_machine_ops *ops; /* may be NULL */
 	void *machine;
-	fl_va start, end;     /* what must be flushed; start >= end: nothing */
-	uint8_t kind;         /* the stronger of what was asked */
+	fl_va start, end; /* what must be flushed; start >= end: nothing */
+	uint8_t kind;     /* the stronger of what was asked */
 	uint32_t n;
 	fl_pfn pfn[FL_GATHER_BATCH];
 };
 
-void fl_gather_begin(struct fl_gather *g, struct fl_mm *mm, struct fl_task *t);
-/* [va, va + page) held the present entry old, which has been cleared; takes over its reference and its map count. */
+/* ops may be NULL: no machine caches anything. t may be NULL: the frames go back to the arena. */
+void fl_gather_begin(struct fl_gather *g, struct fl_frames *frames, const struct fl_machine_ops *ops, void *machine,
+		     struct fl_task *t);
+/*
+ * [va, va + size) held the present entry old, which has been cleared; takes over its reference and its map count (the zero
+ * frame has neither). The machine is told of one range, from the lowest to the highest address gathered since the last flush:
+ * flush between two VMAs where what lies between them must stay as it is.
+ */
 void fl_gather_unmapped(struct fl_gather *g, fl_va va, uint64_t size, fl_pte old);
 /* The rights of [va, va + size) have been reduced. */
 void fl_gather_protected(struct fl_gather *g, fl_va va, uint64_t size);

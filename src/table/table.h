@@ -65,14 +65,16 @@ struct fl_table {
 	uint8_t index_bits;      /* (i) */
 	uint8_t dead;            /* (lock) out of the tree, waiting for its grace period */
 	struct fl_rcu_head rcu;
-	fl_pte e[];              /* (lock to write; a machine's walker may set YOUNG and DIRTY by cas) */
+	fl_pte e[]; /* (lock to write; a machine's walker may set YOUNG and DIRTY by cas) */
 };
 
 /* The page tables of one address space. */
 struct fl_tables {
-	struct fl_geometry geo;  /* (i) */
-	struct fl_table *root;   /* (i) */
-	uint32_t count;          /* (a) tables, root included */
+	struct fl_geometry geo;       /* (i) */
+	uint8_t shift[FL_MAX_LEVELS]; /* (i) log2 of what one entry of a level covers */
+	uint8_t va_bits;              /* (i) addresses of 2^va_bits and above have no table, ever */
+	struct fl_table *root;        /* (i) */
+	uint32_t count;               /* (a) tables, root included */
 };
 
 int fl_tables_init(struct fl_tables *pt, const struct fl_geometry *geo); /* 0, -FL_ENOMEM */
@@ -99,8 +101,10 @@ void fl_table_unlock(struct fl_table *t);
  * locks only; sleeps never. Call inside or outside an rcu section.
  */
 FL_MUST_CHECK int fl_table_ensure(struct fl_tables *pt, fl_va va);
-/* The entry as it is at this moment, without a lock; none if there is no table. In an rcu section. */
+/* The entry as it is at this moment, without a lock; none if there is no table. Inside or outside an rcu section. */
 fl_pte fl_table_peek(struct fl_tables *pt, fl_va va);
+/* The core of fl_mm_walk (faultline/machine.h): look va up as hardware does. Takes an rcu section of its own. */
+FL_MUST_CHECK bool fl_tables_walk(struct fl_tables *pt, fl_va va, enum fl_access access, struct fl_translation *tr);
 
 /* Under t->lock. set returns nothing and keeps live right; clear returns what was there, YOUNG and DIRTY included. */
 static inline fl_pte fl_entry_get(struct fl_table *t, unsigned i)
@@ -109,15 +113,17 @@ static inline fl_pte fl_entry_get(struct fl_table *t, unsigned i)
 }
 void fl_entry_set(struct fl_table *t, unsigned i, fl_pte e);
 fl_pte fl_entry_clear(struct fl_table *t, unsigned i);
+/* Change flags of a present entry where it is, losing no YOUNG or DIRTY that a walker sets meanwhile. Returns what was there. */
+fl_pte fl_entry_flags(struct fl_table *t, unsigned i, fl_pte clear, fl_pte set);
 
 /*
- * Call fn for each existing leaf table that meets [start, end), locked, with the range of it. fn may change entries. With an
- * exclusive or shared range lock on [start, end), or tables may be missed. fn returns 0 to go on; anything else ends the
- * walk and is returned.
+ * Call fn for each existing leaf table that meets [start, end), locked, with the part of the range that lies in it. fn may
+ * change entries. With an exclusive or shared range lock on [start, end), or tables may be missed. fn returns 0 to go on;
+ * anything else ends the walk and is returned. fn runs in no rcu section of this walk, so it may flush a machine.
  */
 int fl_tables_for_each(struct fl_tables *pt, fl_va start, fl_va end,
 		       int (*fn)(void *arg, struct fl_table *t, fl_va start, fl_va end), void *arg);
-/* Free the tables within [start, end) that are empty, leaf first, while others may fault beside and inside. No table lock held. */
+/* Free the tables that meet [start, end) and are empty, leaf first, while others may fault beside and inside. No table lock held. */
 void fl_tables_free_empty(struct fl_tables *pt, fl_va start, fl_va end);
 
 #endif
