@@ -23,6 +23,15 @@ enum fl_access_kind {
 	FL_ACCESS_STORE,
 	FL_ACCESS_RMW,
 	FL_ACCESS_FENCE, /* of no object: the address is NULL and the size 0 */
+	/* These are points inside the port: the size is 0, and there is no file. */
+	FL_ACCESS_LOCK,
+	FL_ACCESS_UNLOCK,
+	FL_ACCESS_PARK,
+	FL_ACCESS_UNPARK,
+	FL_ACCESS_SECTION, /* the outermost beginning or end; no address */
+	FL_ACCESS_RCU_CALL,
+	FL_ACCESS_COPY, /* the address is the destination */
+	FL_ACCESS_YIELD,
 };
 
 enum fl_access_order {
@@ -34,10 +43,10 @@ enum fl_access_order {
 };
 
 struct fl_access_site {
-	const char *file;
+	const char *file; /* NULL: a point of the port itself */
 	const char *what; /* the source text of the object's address */
 	uint32_t line;
-	uint8_t size;  /* 4, or the size of a pointer, or 0 for a fence */
+	uint8_t size;  /* 4, or the size of a pointer, or 0 */
 	uint8_t kind;  /* enum fl_access_kind */
 	uint8_t order; /* enum fl_access_order */
 };

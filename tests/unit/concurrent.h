@@ -19,6 +19,8 @@
 
 /* The schedule under way: 0 outside for_each_schedule. */
 extern size_t concurrent_schedule;
+/* How many calls of run_concurrently this schedule has seen. */
+extern size_t concurrent_runs;
 
 /* Run body[i](arg[i]) for all i at the same time; return when all have returned. arg may be NULL. */
 void run_concurrently(void (*const body[])(void *), void *const arg[], size_t n);

@@ -2,7 +2,7 @@
 /*
  * The part of concurrent.h that is the same for both ports.
  *
- * No locks: concurrent_schedule changes only while no body runs.
+ * No locks: these change only while no body runs.
  */
 #include "concurrent.h"
 
@@ -12,6 +12,7 @@
 #include "faultline/fl_port.h"
 
 size_t concurrent_schedule;
+size_t concurrent_runs;
 
 void for_each_schedule(size_t count, void (*fn)(size_t schedule))
 {
@@ -30,6 +31,7 @@ void for_each_schedule(size_t count, void (*fn)(size_t schedule))
 	}
 	for (size_t i = first; i < count; i++) {
 		concurrent_schedule = i;
+		concurrent_runs = 0;
 		fn(i);
 	}
 	concurrent_schedule = 0;
