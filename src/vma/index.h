@@ -12,23 +12,33 @@
 
 struct fl_index_node;
 
+/* Nodes wait in a pool until a commit wants them: so a reservation that is made again and again costs nothing. */
 struct fl_index {
 	struct fl_mutex mutex;
 	struct fl_index_node *root; /* (a; mutex to write) */
 	uint32_t count;             /* (a; mutex to write) VMAs */
+	uint64_t guard;             /* (i) bytes kept free below a GROWSDOWN VMA */
+	struct fl_index_node *pool; /* (mutex) spare nodes, chained */
+	uint32_t pooled;            /* (mutex) how many; at least promised */
+	uint32_t promised;          /* (mutex) what the reservations outstanding may need */
 };
 
-/* Nodes set aside for one commit. On the stack; zero is empty. */
+/* Nodes promised to one commit. On the stack; zero is empty. */
 struct fl_index_reserve {
-	struct fl_index_node *nodes;
-	uint32_t n;
+	uint32_t nodes;
 };
 
-void fl_index_init(struct fl_index *x);
+/* The most VMAs that an index can hold: what makes a commit's worst case known. */
+#define FL_INDEX_MAX ((uint32_t)1 << 24)
+
+void fl_index_init(struct fl_index *x, uint64_t guard);
 /* Free the nodes, not the VMAs. No reader is left. */
 void fl_index_destroy(struct fl_index *x);
 
-/* The first VMA with end > va, or NULL. In an rcu section, or with a range lock that keeps the answer. */
+/*
+ * The first VMA with end > va, or NULL. In an rcu section, or with a range lock that keeps the answer (the search
+ * itself is in a section of its own).
+ */
 struct fl_vma *fl_index_find(struct fl_index *x, fl_va va);
 /* The last VMA with end <= va, or NULL. Likewise. */
 struct fl_vma *fl_index_find_prev(struct fl_index *x, fl_va va);
@@ -37,10 +47,11 @@ struct fl_vma *fl_index_find_prev(struct fl_index *x, fl_va va);
 FL_MUST_CHECK int fl_index_reserve(struct fl_index *x, struct fl_index_reserve *r, unsigned n);
 /*
  * Replace every VMA that lies in [lo, hi) (none straddles lo or hi) by v[0..n-1] (ascending, within [lo, hi), n may be 0; n at
- * most 8), in one publication. Cannot fail. Spends from r and frees the rest of it. The old nodes are freed by rcu; the old VMAs are the caller's.
+ * most 8), in one publication. Cannot fail. Spends r. The old nodes are freed by rcu; the old VMAs are the caller's.
  */
-void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, fl_va hi, struct fl_vma *const *v, unsigned n);
-void fl_index_unreserve(struct fl_index_reserve *r);
+void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, fl_va hi, struct fl_vma *const *v,
+		     unsigned n);
+void fl_index_unreserve(struct fl_index *x, struct fl_index_reserve *r);
 
 /*
  * The highest (topdown) or lowest address of a free range of len bytes within [lo, hi), with a free gap as Linux keeps below

@@ -27,6 +27,12 @@ struct fl_object {
 /* The static object of anonymous memory is per address space (fl_mm.anon): src/ has no mutable globals. */
 extern const struct fl_object_ops fl_anon_ops, fl_foreign_ops;
 
+/* The object of a foreign mapping, with one reference. NULL: no memory. */
+FL_MUST_CHECK struct fl_object *fl_object_foreign(uint64_t cookie);
+/* No-ops on an object that is not counted (no release). */
+void fl_object_get(struct fl_object *o);
+void fl_object_put(struct fl_object *o);
+
 #define FL_VMA_STALE 1u /* replaced or going: look again */
 #define FL_VMA_BUSY 2u  /* a writer passes over its tables (fork): wait for the range lock */
 
@@ -38,19 +44,42 @@ struct fl_vma {
 	struct fl_uffd *uffd;     /* (i) one reference; set exactly when flags has a FL_VM_UFFD_ mode */
 	uint32_t mark;            /* (a) FL_VMA_*; rules 4 to 6 */
 	uint32_t anon_id;         /* (a) identity for merging of faulted anonymous memory; 0: never faulted; set once */
+	bool counted;             /* (i) the object counts its references */
+	struct fl_vma *next;      /* (range lock) chains what a change replaces until it is freed */
 	struct fl_rcu_head rcu;
 };
 FL_STATIC_ASSERT(sizeof(struct fl_vma) <= 128, "at most 128 bytes a VMA");
 
 /* A VMA not yet published; takes references on object and uffd. NULL: no memory. */
-FL_MUST_CHECK struct fl_vma *fl_vma_new(fl_va start, fl_va end, uint64_t flags, uint64_t pgoff, struct fl_object *object,
-					struct fl_uffd *uffd, uint32_t anon_id);
+FL_MUST_CHECK struct fl_vma *fl_vma_new(fl_va start, fl_va end, uint64_t flags, uint64_t pgoff,
+					struct fl_object *object, struct fl_uffd *uffd, uint32_t anon_id);
 /* Drop one that was never published, or whose grace period is over. */
 void fl_vma_free(struct fl_vma *v);
 /* Free after a grace period. */
 void fl_vma_free_rcu(struct fl_vma *v);
 
-/* Provided by src/uffd (no-ops on NULL). */
+/* In an anon_id: made by fork, which ties the pages to those of the parent. Linux merges no unfaulted neighbour into such a VMA. */
+#define FL_ANON_FORKED 0x80000000u
+
+/* VMAs of these two identities may become one (Linux: compatible anon_vma). */
+static inline bool fl_anon_ids_merge(uint32_t a, uint32_t b)
+{
+	return a == b || (!a && !(b & FL_ANON_FORKED)) || (!b && !(a & FL_ANON_FORKED));
+}
+
+/*
+ * May b follow a in one VMA? Same flags, context and kind, b begins where a ends, in addresses and in offset, and the identities agree.
+ * What the addresses are is the caller's business only as far as a->end == b->start.
+ */
+bool fl_vma_can_merge(const struct fl_vma *a, const struct fl_vma *b, unsigned page_shift);
+
+/*
+ * The identity of v's anonymous memory, given on first use: that of a neighbour which differs only in protection (as Linux reuses
+ * a neighbour's anon_vma), or a new one. In an rcu section; any lock may be held. src/mm/mm.c
+ */
+uint32_t fl_vma_anon_id(struct fl_mm *mm, struct fl_vma *v);
+
+/* Provided by src/uffd (no-ops on NULL). put may come from a grace period's end: it does not sleep. */
 void fl_uffd_get(struct fl_uffd *u);
 void fl_uffd_put(struct fl_uffd *u);
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One mapped range: how it comes and goes, and when two may be one. A VMA is immutable once published (rule 1); before that it
+ * belongs to whoever made it. No lock.
+ */
+#include "vma/vma.h"
+
+static bool anon_can_uffd(uint64_t modes)
+{
+	return !(modes & ~(FL_VM_UFFD_MISSING | FL_VM_UFFD_WP));
+}
+
+static bool foreign_can_uffd(uint64_t modes)
+{
+	(void)modes;
+	return false;
+}
+
+static void foreign_release(struct fl_object *o)
+{
+	fl_port_free(o, sizeof(*o));
+}
+
+const struct fl_object_ops fl_anon_ops = {
+	.name = "anonymous",
+	.engine = true,
+	.can_uffd = anon_can_uffd,
+};
+
+const struct fl_object_ops fl_foreign_ops = {
+	.name = "foreign",
+	.can_uffd = foreign_can_uffd,
+	.release = foreign_release,
+};
+
+struct fl_object *fl_object_foreign(uint64_t cookie)
+{
+	struct fl_object *o = fl_port_alloc(sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->ops = &fl_foreign_ops;
+	o->cookie = cookie;
+	fl_store(&o->refs, 1);
+	return o;
+}
+
+void fl_object_get(struct fl_object *o)
+{
+	if (o->ops->release)
+		fl_add(&o->refs, 1);
+}
+
+void fl_object_put(struct fl_object *o)
+{
+	if (o->ops->release && !fl_add(&o->refs, -1))
+		o->ops->release(o);
+}
+
+struct fl_vma *fl_vma_new(fl_va start, fl_va end, uint64_t flags, uint64_t pgoff, struct fl_object *object,
+			  struct fl_uffd *uffd, uint32_t anon_id)
+{
+	struct fl_vma *v = fl_port_alloc(sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->start = start;
+	v->end = end;
+	v->flags = flags;
+	v->pgoff = pgoff;
+	v->object = object;
+	v->uffd = uffd;
+	v->anon_id = anon_id;
+	v->counted = object->ops->release != NULL;
+	if (v->counted)
+		fl_object_get(object);
+	fl_uffd_get(uffd);
+	return v;
+}
+
+void fl_vma_free(struct fl_vma *v)
+{
+	if (!v)
+		return;
+	/* An object that is not counted lives in the address space, which may be gone by now. */
+	if (v->counted)
+		fl_object_put(v->object);
+	fl_uffd_put(v->uffd);
+	fl_port_free(v, sizeof(*v));
+}
+
+static void free_after_grace(struct fl_rcu_head *head)
+{
+	fl_vma_free(FL_CONTAINER_OF(head, struct fl_vma, rcu));
+}
+
+void fl_vma_free_rcu(struct fl_vma *v)
+{
+	fl_rcu_call(&v->rcu, free_after_grace);
+}
+
+static bool same_object(const struct fl_object *a, const struct fl_object *b)
+{
+	return a == b || (a->ops == b->ops && a->ops == &fl_foreign_ops && a->cookie == b->cookie);
+}
+
+bool fl_vma_can_merge(const struct fl_vma *a, const struct fl_vma *b, unsigned page_shift)
+{
+	return a->end == b->start && a->flags == b->flags && a->uffd == b->uffd &&
+	       a->pgoff + ((a->end - a->start) >> page_shift) == b->pgoff && same_object(a->object, b->object) &&
+	       fl_anon_ids_merge(fl_load(&a->anon_id), fl_load(&b->anon_id));
+}
