@@ -200,8 +200,6 @@ void fl_fiber_destroy(struct fl_fiber *f)
 {
 	if (f == fl_fiber_now)
 		fl_fiber_panic("fiber '%s' cannot destroy itself", f->name);
-	if (f->held)
-		fl_fiber_panic("fiber '%s' cannot be destroyed: it holds %u mutex(es)", f->name, f->held);
 	stop_waiting(f);
 	fl_schedule_forget(f);
 	if (f->all_prev)

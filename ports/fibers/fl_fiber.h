@@ -46,9 +46,9 @@ enum fl_fiber_state {
 FL_MUST_CHECK struct fl_fiber *fl_fiber_create(const char *name, void (*fn)(void *), void *arg, size_t stack_size);
 
 /*
- * Forget a fiber and keep its stack for the next one. Not the current fiber, and none that holds a mutex.
- * One that is not done is dropped where it stands: what it waits for must still exist, and what its
- * stack owns is lost; an open rcu section of it ends.
+ * Forget a fiber and keep its stack for the next one. Not the current fiber.
+ * One that is not done is dropped where it stands: what it waits for must still exist, what its
+ * stack owns is lost, a mutex that it holds stays locked for ever, an open rcu section of it ends.
  */
 void fl_fiber_destroy(struct fl_fiber *f);
 

@@ -30,6 +30,8 @@ _Static_assert(offsetof(struct fl_rcu_head, fn) == offsetof(struct rcu_head, fun
 
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
+void __tsan_ignore_thread_begin(void);
+void __tsan_ignore_thread_end(void);
 
 static char sections;  /* stands for the ends of all sections */
 static char callbacks; /* stands for the ends of all callbacks */
@@ -45,8 +47,8 @@ static void run_wrapped(struct rcu_head *head)
 {
 	struct wrapped *w = caa_container_of(head, struct wrapped, head);
 
+	__tsan_acquire(w);
 	__tsan_acquire(&sections);
-	__tsan_acquire(w->inner);
 	w->fn(w->inner);
 	__tsan_release(&callbacks);
 	free(w);
@@ -71,13 +73,16 @@ void fl_rcu_call(struct fl_rcu_head *head, void (*fn)(struct fl_rcu_head *))
 		fl_port_panic(__FILE__, __LINE__, "fl_rcu_call: no memory for ThreadSanitizer's bookkeeping");
 	w->inner = head;
 	w->fn = fn;
-	__tsan_release(head);
+	__tsan_release(w);
 	urcu_bp_call_rcu(&w->head, run_wrapped);
 }
 
 void fl_rcu_barrier(void)
 {
+	/* liburcu allocates here what its worker frees, in an order that cannot be seen. */
+	__tsan_ignore_thread_begin();
 	urcu_bp_barrier();
+	__tsan_ignore_thread_end();
 	__tsan_acquire(&callbacks);
 }
 
