@@ -32,6 +32,8 @@
 #define FL_CACHELINE 64
 #define FL_ALIGNED(n) __attribute__((aligned(n)))
 #define FL_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+/* Number of the lowest bit that is set in a uint32_t other than 0. */
+#define FL_LOWEST_BIT(w) ((unsigned)__builtin_ctz(w))
 #define FL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #if defined(__clang__)

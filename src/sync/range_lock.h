@@ -24,11 +24,14 @@ struct fl_range_req {
 	struct fl_range_req *prev, *next; /* (mutex) */
 	fl_va start, end;                 /* (i) */
 	uint8_t mode;                     /* (i) */
-	uint8_t granted;                  /* (a) set under the mutex, read by the owner */
+	uint32_t granted;                 /* (a) set under the mutex, read by the owner */
 	struct fl_task *task;             /* (i) whom to wake */
 };
 
-/* Lock [start, end). Waits as how says. 0, or -FL_EINTR with nothing held. A task may hold several that do not conflict. */
+/*
+ * Lock [start, end), which is not empty. Waits as how says. 0, or -FL_EINTR with nothing held. A task may hold several that do
+ * not overlap; not even a second shared one over the same addresses, for a writer may have come to wait between the two.
+ */
 FL_MUST_CHECK int fl_range_lock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start,
 				fl_va end, enum fl_range_mode mode, enum fl_wait how);
 /* Lock without waiting: false if anything held or waiting conflicts. */
