@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Anonymous memory where nothing is mapped yet: a read gets the shared zero frame, a write a frame of its own. Rules 5 and 6.
+ * Anonymous memory where nothing is mapped yet: a read gets the shared zero frame, a write a frame of its own. Rules 5
+ * and 6.
  *
  * Entries are written under the leaf table lock; the frame's metadata is this task's until the entry is there.
  */
@@ -50,9 +51,9 @@ struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i,
 	}
 	*i = fl_leaf_index(pt, c->page);
 	/*
-	 * Partner: the writer's store of the mark, before it passes this table's lock. Had the writer passed already, its mark is
-	 * visible through the lock; if not, it will find what is installed here. A table that was made just now it either meets on
-	 * its walk, or its mark came before the slot in the one order of both (rule 6).
+	 * Partner: the writer's store of the mark, before it passes this table's lock. Had the writer passed already,
+	 * its mark is visible through the lock; if not, it will find what is installed here. A table that was made just
+	 * now it either meets on its walk, or its mark came before the slot in the one order of both (rule 6).
 	 */
 	if (fl_load_seq(&c->vma->mark)) {
 		*why = FL_STEP_STALE;

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faults on an entry that is present: it allows the access by now, it was left with fewer rights than its VMA gives, or a
- * write meets a frame that may be shared.
+ * Faults on an entry that is present: it allows the access by now, it was left with fewer rights than its VMA gives, or
+ * a write meets a frame that may be shared.
  *
  *   EXCL                      nobody else has it: writable at once
  *   zero frame                replaced by a fresh one
  *   one map, one reference    the others have gone: it is ours again
  *   otherwise                 copied
  *
- * A copy needs the old frame to stay what it is while no lock is held, so it takes a reference first. That reference also keeps
- * every other owner from finding itself alone and writing to it, and keeps the frame number from coming back with other contents: the
- * entry being unchanged afterwards is proof enough.
+ * A copy needs the old frame to stay what it is while no lock is held, so it takes a reference first. That reference
+ * also keeps every other owner from finding itself alone and writing to it, and keeps the frame number from coming back
+ * with other contents: the entry being unchanged afterwards is proof enough.
  *
  * Entries are written under the leaf table lock. The owner and index of a frame: under that of its only entry.
  */
 #include "fault/handler.h"
 #include "table/gather.h"
 
-/* Put fresh in the place of the present entry old: clear, flush, set (rule 9), so that no machine sees both at once. Under t's lock. */
+/* Put fresh in the place of a present entry: clear, flush, set (rule 9), so no machine sees both at once. Under t's
+ * lock. */
 static void replace(struct fl_fault_ctx *c, struct fl_table *t, unsigned i, fl_pte fresh)
 {
 	struct fl_gather g;
 
-	fl_gather_begin(&g, c->mm->frames, c->mm->ops, c->mm->machine, c->task);
+	fl_mm_gather_begin(&g, c->mm, c->task);
 	fl_gather_unmapped(&g, c->page, fl_page_size(&c->mm->tables), fl_entry_clear(t, i));
 	fl_gather_end(&g);
 	fl_entry_set(t, i, fresh);
@@ -80,10 +81,9 @@ static enum fl_step reuse(struct fl_fault_ctx *c, fl_pte seen, bool *copy)
 			m->index = (uintptr_t)(c->vma->pgoff +
 					       ((c->page - c->vma->start) >> c->mm->arch->geometry.page_shift));
 		}
-		/* More rights, the same frame: nothing to flush. Whatever a walker may set meanwhile is set here. */
-		fl_entry_set(t, i,
-			     seen | fl_pte_prot(c->mm->arch, c->vma->flags) | FL_PTE_EXCL | FL_PTE_YOUNG |
-				     FL_PTE_DIRTY);
+		/* More rights, the same frame: nothing to flush. */
+		fl_entry_flags(t, i, 0,
+			       fl_pte_prot(c->mm->arch, c->vma->flags) | FL_PTE_EXCL | FL_PTE_YOUNG | FL_PTE_DIRTY);
 		c->f.kind = FL_KIND_COW_REUSE;
 	} else if (c->f.flags & FL_FAULTF_AHEAD) {
 		fl_table_unlock(t);
@@ -121,16 +121,12 @@ static enum fl_step widen(struct fl_fault_ctx *c, fl_pte seen)
 {
 	struct fl_table *t;
 	enum fl_step why;
-	fl_pte e;
 	unsigned i;
 
 	t = fl_fault_lock(c, seen, &i, &why);
 	if (!t)
 		return why;
-	/* A walker may set YOUNG or DIRTY between the load and the store: so try until nothing came between. */
-	e = fl_entry_get(t, i);
-	while (!fl_cas(&t->e[i], &e, e | fl_fault_rights(c->mm, c->vma) | FL_PTE_YOUNG))
-		;
+	fl_entry_flags(t, i, 0, fl_fault_rights(c->mm, c->vma) | FL_PTE_YOUNG);
 	fl_table_unlock(t);
 	c->f.kind = FL_KIND_SPURIOUS;
 	return FL_STEP_DONE;
@@ -145,8 +141,9 @@ enum fl_step fl_fault_present(struct fl_fault_ctx *c, fl_pte seen)
 		return FL_STEP_DONE;
 	}
 	/*
-	 * The masks let the access through although the entry of such a VMA never allows it (x86: a fetch that came before the
-	 * page was there). Repeating it would end in a refusal, so refuse; unless the VMA is about to be replaced.
+	 * The masks let the access through although the entry of such a VMA never allows it (x86: a fetch that came
+	 * before the page was there). Repeating it would end in a refusal, so refuse; unless the VMA is about to be
+	 * replaced.
 	 */
 	if (!(fl_pte_prot(c->mm->arch, c->vma->flags) & right))
 		return fl_load_seq(&c->vma->mark) ? FL_STEP_STALE : FL_STEP_ACCESS;

@@ -2,17 +2,19 @@
 /*
  * The one fault entry.
  *
- * A fault looks at the address space without a lock, decides, prepares, and installs under the leaf table lock after checking that
- * the VMA is still in force and the entry as it was (rule 5). What a look cannot do itself, because it must wait or change
- * VMAs, it names; fl_handle_fault does that with nothing held, and looks again from the beginning.
+ * A fault looks at the address space without a lock, decides, prepares, and installs under the leaf table lock after
+ * checking that the VMA is still in force and the entry as it was (rule 5). What a look cannot do itself, because it
+ * must wait or change VMAs, it names; fl_handle_fault does that with nothing held, and looks again from the beginning.
  *
- * Progress. A look that fails because a table or an entry changed was overtaken by somebody who got something done: it is simply
- * repeated. A look that meets a writer's mark would only meet it again until the writer commits; after SPECULATIONS of them the fault takes the
- * range lock of its page, shared, and so waits for the writer. With that lock no mark can appear.
+ * Progress. A look that fails because a table or an entry changed was overtaken by somebody who got something done: it
+ * is simply repeated. A look that meets a writer's mark would only meet it again until the writer commits; after
+ * SPECULATIONS of them the fault takes the range lock of its page, shared, and so waits for the writer. With that lock
+ * no mark can appear.
  *
  * In kernel mode every refusal is KERNEL_FIXUP. The signal of a refusal in user mode is the architecture's.
  *
- * Locks: none of its own. The range lock is held over looks only, never over a sleep in userfaultfd or the growth of a stack.
+ * Locks: none of its own. The range lock is held over looks only, never over a sleep in userfaultfd or the growth of a
+ * stack.
  */
 #include "fault/handler.h"
 #include "uffd/uffd_int.h"
@@ -94,7 +96,8 @@ static enum fl_step look(struct fl_fault_ctx *c)
 	return dispatch(c);
 }
 
-/* fl_uffd_fault's question, asked once its waiter can be found: is there still something to wait for, from this context? */
+/* fl_uffd_fault's question, asked once its waiter can be found: is there still something to wait for, of this context?
+ */
 static bool still_missing(struct fl_task *t, struct fl_fault *f)
 {
 	struct fl_fault_ctx *c = FL_CONTAINER_OF(f, struct fl_fault_ctx, f);
@@ -129,7 +132,7 @@ static enum fl_outcome refuse(struct fl_fault_ctx *c, enum fl_outcome o, uint8_t
 /* Wait for the writer whose mark we met. DONE: look again. */
 static enum fl_outcome wait_for_writer(struct fl_fault_ctx *c)
 {
-	fl_va end = c->page + fl_page_size(&c->mm->tables);
+	fl_va end = c->page + fl_mm_page(c->mm);
 
 	FL_ASSERT(!c->locked);
 	if (fl_range_lock(&c->mm->ranges, &c->range, c->task, c->page, end, FL_RANGE_SHARED, FL_WAIT_KILLABLE))
@@ -239,7 +242,7 @@ enum fl_outcome fl_handle_fault(struct fl_task *task, struct fl_fault *fault)
 	} else if (task->pagefault_disabled || fault->addr >= c.mm->arch->task_size) {
 		o = refuse(&c, FL_FAULT_BAD_AREA, c.mm->arch->maperr_code);
 	} else {
-		c.page = fault->addr & ~(fl_page_size(&c.mm->tables) - 1);
+		c.page = fl_page_down(c.mm, fault->addr);
 		o = resolve(&c);
 		drop_range(&c);
 		if (c.spare != FL_PFN_NONE)

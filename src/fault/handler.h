@@ -2,10 +2,9 @@
 /*
  * What the parts of the fault path share. One context a fault, on the stack of whoever took it; no lock.
  *
- *   step      what one look at the address space came to. A look never sleeps: what must wait is named by its step, and done
- *             by fl_handle_fault with nothing held.
- *   spare     a frame taken for this fault and not installed yet. It is kept while the fault looks again, so that a retry neither
- *             allocates nor clears twice.
+ *   step      what one look at the address space came to. A look never sleeps: what must wait is named by its step, and
+ * done by fl_handle_fault with nothing held. spare     a frame taken for this fault and not installed yet. It is kept
+ * while the fault looks again, so that a retry neither allocates nor clears twice.
  */
 #ifndef FL_FAULT_HANDLER_H
 #define FL_FAULT_HANDLER_H
@@ -47,9 +46,9 @@ enum fl_step fl_fault_anon(struct fl_fault_ctx *c);
 enum fl_step fl_fault_present(struct fl_fault_ctx *c, fl_pte seen);
 
 /*
- * Lock the leaf table of c->page and check that the VMA is in force and the entry as it was seen (YOUNG and DIRTY aside,
- * which a machine may set at any moment). Makes the table where there is none. Returns the locked table and *i; or NULL, and
- * *why says which step to take. In an rcu section.
+ * Lock the leaf table of c->page and check that the VMA is in force and the entry as it was seen (YOUNG and DIRTY
+ * aside, which a machine may set at any moment). Makes the table where there is none. Returns the locked table and *i;
+ * or NULL, and *why says which step to take. In an rcu section.
  */
 FL_MUST_CHECK struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i, enum fl_step *why);
 
@@ -63,8 +62,8 @@ static inline fl_pte fl_fault_rights(const struct fl_mm *mm, const struct fl_vma
 }
 
 /*
- * The entry for a frame that only mm maps, at page in v; makes it findable for the reverse map. The caller's frame has one reference,
- * which the entry takes over.
+ * The entry for a frame that only mm maps, at page in v; makes it findable for the reverse map. The caller's frame has
+ * one reference, which the entry takes over.
  */
 fl_pte fl_fault_own(struct fl_mm *mm, struct fl_vma *v, fl_va page, fl_pfn pfn, fl_pte flags);
 

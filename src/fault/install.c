@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Put a page where nothing is, for userfaultfd: the fault path's install without a fault. The same checks under the leaf table lock
- * (rules 5 and 6), and one more: the registration.
+ * Put a page where nothing is, for userfaultfd: the fault path's install without a fault. The same checks under the
+ * leaf table lock (rules 5 and 6), and one more: the registration.
  */
 #include "fault/handler.h"
 #include "uffd/uffd_int.h"

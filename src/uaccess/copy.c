@@ -2,19 +2,20 @@
 /*
  * Copies between the engine's memory and a user's. Rule 10.
  *
- * A page is copied as a whole or not at all, so a copy that comes up short stops at the first byte of a page, or at the first
- * byte of all; or, in memory that the machine serves, where the machine stopped. Where the page is not there, the fault path is asked, and
- * the copy looks again: it may be gone by then, any number of times.
+ * A page is copied as a whole or not at all, so a copy that comes up short stops at the first byte of a page, or at the
+ * first byte of all; or, in memory that the machine serves, where the machine stopped. Where the page is not there, the
+ * fault path is asked, and the copy looks again: it may be gone by then, any number of times.
  *
- * With page faults disabled the fault path refuses at once, so nothing sleeps. The machine is asked for foreign memory even then: whether
- * that is resident is the host's business, and no fault of ours could bring it in.
+ * With page faults disabled the fault path refuses at once, so nothing sleeps. The machine is asked for foreign memory
+ * even then: whether that is resident is the host's business, and no fault of ours could bring it in.
  *
  * Lock: a page is held over each copy (src/uaccess/user_page.h), nothing between.
  */
 #include "faultline/uaccess.h"
 #include "uaccess/user_page.h"
 
-/* Copy as much of n bytes as lies in the first page. Returns the bytes copied; less than that page's part: the access ends there. */
+/* Copy as much of n bytes as lies in the first page. Returns the bytes copied; less than that page's part: the access
+ * ends there. */
 static size_t copy_in_page(struct fl_task *t, char *dst, fl_va src, size_t n)
 {
 	const struct fl_machine_ops *ops = t->mm->ops;

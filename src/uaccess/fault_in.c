@@ -2,8 +2,9 @@
 /*
  * Bring user pages in, without copying: for callers that copy with page faults disabled and try again.
  *
- * Each page is probed at its first byte within the range: held once for the access, and let go. Nothing is written, so a probe for
- * writing loses no store of the user's. Of foreign memory a byte is read; that it may be written its flags must say.
+ * Each page is probed at its first byte within the range: held once for the access, and let go. Nothing is written, so
+ * a probe for writing loses no store of the user's. Of foreign memory a byte is read; that it may be written its flags
+ * must say.
  *
  * Lock: a page is held over its probe (src/uaccess/user_page.h), nothing between.
  */

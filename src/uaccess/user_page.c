@@ -5,11 +5,11 @@
 #include "fault/handler.h"
 #include "uaccess/user_page.h"
 
-/* Do what a machine's walker does on an access. It may set the same bits at this moment. */
+/* Do what a machine's walker does on an access. */
 static void touch(struct fl_table *t, unsigned i, fl_pte e, fl_pte bits)
 {
-	while ((e & bits) != bits && !fl_cas(&t->e[i], &e, e | bits))
-		;
+	if ((e & bits) != bits)
+		fl_entry_flags(t, i, 0, bits);
 }
 
 static enum fl_user_state why_not(struct fl_mm *mm, fl_va va, struct fl_user_page *p)

@@ -2,8 +2,8 @@
 /*
  * One page of user memory, held still for a moment: what copies and probes are made of. Rule 10.
  *
- * While a page is held its leaf table is locked, so nobody takes the frame away or reduces the entry's rights; the holder sleeps
- * never and calls nothing that takes a lock.
+ * While a page is held its leaf table is locked, so nobody takes the frame away or reduces the entry's rights; the
+ * holder sleeps never and calls nothing that takes a lock.
  */
 #ifndef FL_UACCESS_USER_PAGE_H
 #define FL_UACCESS_USER_PAGE_H
