@@ -25,7 +25,7 @@
 #define PAGE 4096ul
 #define BASE 0x100000000000ul
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bare: %s: %s\n", what, strerror(errno));
 	exit(1);

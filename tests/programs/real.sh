@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Real programs give the same output and the same status under `faultline run` as natively.
 #
-#   real.sh BUILD_DIR [NAME...]    names: sort sqlite python multiprocessing gcc uffd stress
+#   real.sh BUILD_DIR [CASE...]
+#
+# cases: sort sqlite python multiprocessing gcc stress-uffd stress-mmap
 set -u
 build=$(realpath "${1:?build directory}")
 shift
@@ -78,7 +80,7 @@ print(len(d), sum(len(v) for v in d.values()), d[399999])'
 		same stress-ng-userfaultfd sh -c 'stress-ng --userfaultfd 1 --userfaultfd-ops 5000 --verify >log 2>&1; s=$?; grep -c -i fail log; exit $s'
 		;;
 	stress-mmap)
-		same stress-ng-mmap-fork sh -c 'stress-ng --mmap 1 --mmap-ops 2000 --mmap-bytes 16m --fork 1 --fork-ops 3000 --verify >log 2>&1; s=$?; grep -c -i fail log; exit $s'
+		same stress-ng-mmap-fork sh -c 'stress-ng --mmap 1 --mmap-ops 2000 --mmap-bytes 256k --fork 1 --fork-ops 3000 --verify >log 2>&1; s=$?; grep -c -i fail log; exit $s'
 		;;
 	*)
 		echo "real.sh: no program named $name" >&2
