@@ -43,7 +43,10 @@ int64_t fl_uffd_read(struct fl_task *t, struct fl_uffd *u, fl_va buf, size_t cou
 /* poll(2): FL_POLLIN, FL_POLLERR or 0. nonblock as above: a blocking descriptor always polls POLLERR. */
 uint32_t fl_uffd_poll(struct fl_uffd *u, bool nonblock);
 
-/* The last close: every range is unregistered and every waiter goes on as if it had never been. Drops the caller's reference. t: any task. */
+/*
+ * The last close: every range is unregistered and every waiter goes on as if it had never been. Drops the caller's reference; calls
+ * that are in progress keep the object until they end. t: any task on the same arena.
+ */
 void fl_uffd_release(struct fl_task *t, struct fl_uffd *u);
 
 struct fl_uffd_info {
