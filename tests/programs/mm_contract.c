@@ -113,7 +113,7 @@ static void map_cases(void)
 	R("PROT_WRITE reads", a);
 	munmap(a, 4 * P);
 	a = mmap(NULL, 4 * P, RW, ANON | MAP_POPULATE, -1, 0);
-	unsigned char vec[4] = { 0 };
+	unsigned char vec[4] = {0};
 	rc("mincore populated", mincore(a, 4 * P, vec));
 	printf("resident: %d%d%d%d\n", vec[0] & 1, vec[1] & 1, vec[2] & 1, vec[3] & 1);
 	munmap(a, 4 * P);
@@ -149,7 +149,8 @@ static void protect_cases(void)
 	a[0] = (char)0xc3;
 	void (*fn)(void) = (void (*)(void))(uintptr_t)a;
 	if (sigsetjmp(env, 1))
-		printf("exec of data: signal %d code %d addr %s\n", sig, code, where == (uintptr_t)a ? "exact" : "other");
+		printf("exec of data: signal %d code %d addr %s\n", sig, code,
+		       where == (uintptr_t)a ? "exact" : "other");
 	else {
 		fn();
 		printf("exec of data: ran\n");
@@ -340,7 +341,7 @@ static void io_cases(void)
 
 int main(void)
 {
-	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
 
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
