@@ -31,6 +31,9 @@ void for_each_schedule(size_t count, void (*fn)(size_t schedule));
 /* Let others run. Where the schedule is random this only adds one more point to it. */
 void concurrent_yield(void);
 
+/* Let others run for long: long enough under threads for a grace period that nobody holds up. */
+void concurrent_linger(void);
+
 /* Say where, in which schedule, and stop the program: a body cannot fail alone. */
 _Noreturn void concurrent_fail(const char *file, int line, const char *what);
 

@@ -42,3 +42,9 @@ void concurrent_yield(void)
 {
 	fl_fiber_yield();
 }
+
+void concurrent_linger(void)
+{
+	for (int i = 0; i < 100; i++)
+		fl_fiber_yield();
+}

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 #include "faultline/fl_port.h"
 
@@ -49,4 +50,11 @@ void run_concurrently(void (*const body[])(void *), void *const arg[], size_t n)
 void concurrent_yield(void)
 {
 	sched_yield();
+}
+
+void concurrent_linger(void)
+{
+	const struct timespec time = {.tv_nsec = 100 * 1000 * 1000};
+
+	nanosleep(&time, NULL);
 }

@@ -3,6 +3,7 @@
  * What fl_fiber.h promises beyond the port: order and repeatability, stacks, the way in and out, the
  * finding of dead-locks, exact grace periods, hooks on accesses, and panics that say what is wrong.
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -663,9 +664,34 @@ static void misuse_ends_in_a_clear_panic(void **state)
 	assert_true(dies_saying(barrier_with_stuck_reader, "'stuck' is in an rcu section and cannot run"));
 }
 
+/* What is mapped directly below the mapping of the stack we are on must not be accessible. */
+static void look_below(void *found)
+{
+	char line[512], access[5];
+	uintptr_t from, to, at = (uintptr_t)line;
+	bool guard_before = false;
+	uintptr_t before = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	CHECK(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		CHECK(sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3);
+		if (from <= at && at < to)
+			*(bool *)found = guard_before && before == from;
+		guard_before = strncmp(access, "---", 3) == 0;
+		before = to;
+	}
+	fclose(maps);
+}
+
 static void stack_overflow_meets_the_guard_page(void **state)
 {
+	bool found = false;
+
 	(void)state;
+	assert_non_null(fl_fiber_create("looker", look_below, &found, 0));
+	assert_int_equal(fl_fiber_run(), 0);
+	assert_true(found);
 	assert_true(dies_saying(run_overflow, ""));
 }
 

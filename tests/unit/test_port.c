@@ -20,20 +20,24 @@
 
 #define ROUNDS 50
 
-/* An access to words that a mutex guards, with a scheduling point in its midst. */
-static void add_slowly(uint32_t *guarded)
-{
-	uint32_t before = *guarded;
-
-	concurrent_yield();
-	*guarded = before + 1;
-}
-
 static struct {
 	struct fl_mutex lock;
 	uint32_t count;
 	uint32_t inside;
 } shared;
+
+/* What is done with the lock held. The accesses are relaxed: the lock alone must order the count. */
+static void add_slowly(void)
+{
+	uint32_t before = shared.count;
+
+	CHECK(fl_load(&shared.inside) == 0);
+	fl_store(&shared.inside, 1);
+	concurrent_yield();
+	shared.count = before + 1;
+	CHECK(fl_load(&shared.inside) == 1);
+	fl_store(&shared.inside, 0);
+}
 
 static void count_under_lock(void *unused)
 {
@@ -41,9 +45,7 @@ static void count_under_lock(void *unused)
 	for (int i = 0; i < ROUNDS; i++) {
 		fl_mutex_lock(&shared.lock);
 		CHECK(fl_mutex_is_held(&shared.lock));
-		CHECK(fl_add(&shared.inside, 1) == 1);
-		add_slowly(&shared.count);
-		CHECK(fl_add(&shared.inside, -1) == 0);
+		add_slowly();
 		fl_mutex_unlock(&shared.lock);
 	}
 }
@@ -54,9 +56,7 @@ static void count_by_trying(void *unused)
 	for (int i = 0; i < ROUNDS; i++) {
 		while (!fl_mutex_trylock(&shared.lock))
 			concurrent_yield();
-		CHECK(fl_add(&shared.inside, 1) == 1);
-		add_slowly(&shared.count);
-		CHECK(fl_add(&shared.inside, -1) == 0);
+		add_slowly();
 		fl_mutex_unlock(&shared.lock);
 	}
 }
@@ -224,6 +224,54 @@ static void rcu_callback_waits_for_open_sections(void **state)
 {
 	(void)state;
 	for_each_schedule(20, publish);
+}
+
+/* The same, slowly: the section stays open for longer than any grace period takes. */
+static uint32_t section_is_open;
+
+static void read_for_long(void *unused)
+{
+	struct object *o;
+
+	(void)unused;
+	fl_rcu_read_lock();
+	o = fl_load_acquire(&published.now); /* partner: the exchange in replace_when_read */
+	fl_store_release(&section_is_open, 1);
+	concurrent_linger();
+	CHECK(o->value == INTACT);
+	fl_rcu_read_unlock();
+	concurrent_linger(); /* so that the end of the section, not of this thread, comes before the callback */
+}
+
+static void replace_when_read(void *unused)
+{
+	struct object *old;
+
+	(void)unused;
+	while (!fl_load_acquire(&section_is_open)) /* partner: the release in read_for_long */
+		concurrent_yield();
+	old = fl_xchg(&published.now, new_object());
+	fl_rcu_call(&old->rcu, spoil);
+}
+
+static void hold_up(size_t schedule)
+{
+	void (*const body[])(void *) = {read_for_long, replace_when_read};
+
+	(void)schedule;
+	published.now = new_object();
+	published.freed = 0;
+	section_is_open = 0;
+	run_concurrently(body, NULL, FL_ARRAY_LEN(body));
+	fl_rcu_barrier();
+	assert_int_equal(fl_load(&published.freed), 1);
+	fl_port_free(published.now, sizeof(struct object));
+}
+
+static void rcu_callback_waits_for_a_long_section(void **state)
+{
+	(void)state;
+	for_each_schedule(3, hold_up);
 }
 
 static void set_flag(struct fl_rcu_head *head)
@@ -422,6 +470,7 @@ int main(void)
 		cmocka_unit_test(unpark_before_or_after_park_is_not_lost),
 		cmocka_unit_test(rcu_barrier_alone_runs_what_was_queued),
 		cmocka_unit_test(rcu_callback_waits_for_open_sections),
+		cmocka_unit_test(rcu_callback_waits_for_a_long_section),
 		cmocka_unit_test(alloc_gives_zeroed_aligned_memory),
 		cmocka_unit_test(alloc_impossible_size_is_refused),
 		cmocka_unit_test(alloc_fails_when_told_and_once),
