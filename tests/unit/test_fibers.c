@@ -1,67 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fl_fiber.h promises beyond the port: order and repeatability, stacks, the way in and out, the
- * finding of dead-locks, exact grace periods, hooks on accesses, and panics that say what is wrong.
+ * What fl_fiber.h promises beyond the port: order and repeatability, the way in and out, the finding of
+ * dead-locks, and hooks on accesses.
  */
-#include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "concurrent.h"
-#include "fl_fiber.h"
-
-static char trace[4096];
-static size_t traced;
-
-static void note(char c)
-{
-	CHECK(traced + 1 < sizeof(trace));
-	trace[traced++] = c;
-	trace[traced] = '\0';
-}
-
-static struct fl_fiber *create(void (*fn)(void *), void *arg)
-{
-	struct fl_fiber *f = fl_fiber_create(arg ? arg : "fiber", fn, arg, 0);
-
-	CHECK(f);
-	return f;
-}
-
-static int reset(void **state)
-{
-	(void)state;
-	fl_fiber_set_policy(NULL, NULL, false);
-	fl_fiber_set_hooks(NULL);
-	traced = 0;
-	trace[0] = '\0';
-	return 0;
-}
-
-static int destroy_all(void **state)
-{
-	(void)state;
-	fl_fiber_set_policy(NULL, NULL, false);
-	fl_fiber_set_hooks(NULL);
-	while (fl_fiber_next(NULL))
-		fl_fiber_destroy(fl_fiber_next(NULL));
-	return 0;
-}
+#include "fibers_common.h"
 
 /* Order */
-
-static uint32_t word;
 
 static void note_thrice(void *arg)
 {
@@ -205,9 +151,6 @@ static void pick_that_returns_null_stops_the_run(void **state)
 
 /* In and out */
 
-static struct fl_parker parker;
-static struct fl_mutex lock_a, lock_b;
-
 static void park_then_note(void *arg)
 {
 	(void)arg;
@@ -249,14 +192,6 @@ static void wake_before_block_is_not_lost_and_does_not_end_a_park(void **state)
 	fl_port_unpark(&parker);
 	assert_int_equal(fl_fiber_run(), 0);
 	assert_string_equal(trace, "123");
-}
-
-static void hold_for_a_block(void *arg)
-{
-	fl_mutex_lock(&lock_a);
-	note(*(const char *)arg);
-	fl_fiber_block();
-	fl_mutex_unlock(&lock_a);
 }
 
 static void lock_then_note(void *arg)
@@ -328,175 +263,6 @@ static void deadlock_is_found_and_told(void **state)
 	memset(&parker, 0, sizeof(parker));
 }
 
-/* Stacks */
-
-static void leave_address(void *arg)
-{
-	char local;
-
-	*(uintptr_t *)arg = (uintptr_t)&local;
-}
-
-static void stack_of_a_destroyed_fiber_is_used_again(void **state)
-{
-	uintptr_t first = 0, second = 0;
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		struct fl_fiber *f = fl_fiber_create("f", leave_address, i ? &second : &first, 64 << 10);
-
-		assert_non_null(f);
-		assert_int_equal(fl_fiber_run(), 0);
-		fl_fiber_destroy(f);
-	}
-	assert_true(first - second < 4096 || second - first < 4096);
-	fl_fiber_trim();
-}
-
-static void count_up(void *arg)
-{
-	volatile char big[100 << 10];
-
-	for (size_t i = 0; i < sizeof(big); i += 4096)
-		big[i] = (char)i;
-	fl_fiber_yield();
-	for (size_t i = 0; i < sizeof(big); i += 4096)
-		CHECK(big[i] == (char)i);
-	fl_add((uint32_t *)arg, 1);
-}
-
-static void a_thousand_fibers_keep_their_stacks(void **state)
-{
-	uint32_t count = 0;
-
-	(void)state;
-	for (int i = 0; i < 1000; i++)
-		assert_non_null(fl_fiber_create("many", count_up, &count, 0));
-	assert_int_equal(fl_fiber_run(), 0);
-	assert_int_equal(count, 1000);
-	destroy_all(NULL);
-	fl_fiber_trim();
-}
-
-static void create_impossible_stack_is_refused(void **state)
-{
-	(void)state;
-	assert_null(fl_fiber_create("f", leave_address, NULL, SIZE_MAX));
-	assert_null(fl_fiber_create("f", leave_address, NULL, SIZE_MAX / 4));
-}
-
-#if defined(__x86_64__)
-static void change_rounding(void *unused)
-{
-	unsigned int before = __builtin_ia32_stmxcsr();
-
-	(void)unused;
-	__builtin_ia32_ldmxcsr(before | 0x6000); /* toward zero */
-	fl_fiber_yield();
-	CHECK((__builtin_ia32_stmxcsr() & 0x6000) == 0x6000);
-	__builtin_ia32_ldmxcsr(before);
-}
-
-static void check_rounding(void *unused)
-{
-	(void)unused;
-	CHECK((__builtin_ia32_stmxcsr() & 0x6000) == 0);
-}
-
-static void floating_point_modes_belong_to_a_fiber(void **state)
-{
-	(void)state;
-	create(change_rounding, NULL);
-	create(check_rounding, NULL);
-	assert_int_equal(fl_fiber_run(), 0);
-	assert_int_equal(__builtin_ia32_stmxcsr() & 0x6000, 0);
-}
-#endif
-
-/* Grace periods */
-
-static struct fl_rcu_head heads[2];
-
-static void note_callback(struct fl_rcu_head *head)
-{
-	note(head == &heads[0] ? '0' : '1');
-}
-
-static void read_until_woken(void *arg)
-{
-	fl_rcu_read_lock();
-	fl_rcu_read_lock();
-	fl_fiber_block();
-	fl_rcu_read_unlock();
-	note(*(const char *)arg);
-	fl_rcu_read_unlock();
-}
-
-static void callback_runs_when_the_last_old_section_ends(void **state)
-{
-	struct fl_fiber *old = create(read_until_woken, "o");
-	struct fl_fiber *young;
-
-	(void)state;
-	fl_fiber_run();
-	fl_rcu_call(&heads[0], note_callback);
-	young = create(read_until_woken, "y");
-	assert_int_equal(fl_fiber_run(), 2);
-	assert_string_equal(trace, "");
-	fl_rcu_call(&heads[1], note_callback);
-	fl_fiber_wake(old);
-	assert_int_equal(fl_fiber_run(), 1);
-	assert_string_equal(trace, "o0"); /* the young section began after that call: it holds up the second alone */
-	fl_fiber_wake(young);
-	assert_int_equal(fl_fiber_run(), 0);
-	assert_string_equal(trace, "o0y1");
-}
-
-static void call_and_wait(void *unused)
-{
-	(void)unused;
-	fl_rcu_call(&heads[0], note_callback);
-	fl_rcu_barrier();
-	note('b');
-}
-
-static void barrier_in_a_fiber_waits(void **state)
-{
-	struct fl_fiber *reader = create(read_until_woken, "r");
-
-	(void)state;
-	create(call_and_wait, NULL);
-	assert_int_equal(fl_fiber_run(), 2);
-	assert_string_equal(trace, "");
-	fl_fiber_wake(reader);
-	assert_int_equal(fl_fiber_run(), 0);
-	assert_string_equal(trace, "r0b");
-}
-
-static void barrier_outside_lets_readers_finish(void **state)
-{
-	struct fl_fiber *reader = create(read_until_woken, "r");
-
-	(void)state;
-	fl_fiber_run();
-	fl_rcu_call(&heads[0], note_callback);
-	fl_fiber_wake(reader);
-	fl_rcu_barrier();
-	assert_string_equal(trace, "r0");
-}
-
-static void a_destroyed_reader_holds_up_nobody(void **state)
-{
-	struct fl_fiber *reader = create(read_until_woken, "r");
-
-	(void)state;
-	fl_fiber_run();
-	fl_rcu_call(&heads[0], note_callback);
-	fl_fiber_destroy(reader);
-	fl_fiber_run();
-	assert_string_equal(trace, "0");
-}
-
 /* Hooks: loads see the value plus one, stores put it down doubled. */
 
 static void load_hook(void *arg, const volatile void *p, void *value, const struct fl_access_site *site)
@@ -535,164 +301,6 @@ static void hooks_take_accesses_over(void **state)
 	fl_fiber_set_hooks(NULL);
 	assert_int_equal(fl_load(&word), 11);
 	assert_int_equal(calls, 4);
-}
-
-/* Panics: a child does what is wrong, and what it said is looked at. */
-
-static bool dies_saying(void (*wrong)(void), const char *what)
-{
-	char said[8192];
-	size_t n = 0;
-	ssize_t got;
-	int fds[2], status;
-	pid_t child;
-
-	assert_int_equal(pipe(fds), 0);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		signal(SIGABRT, SIG_DFL);
-		signal(SIGSEGV, SIG_DFL);
-		dup2(fds[1], STDERR_FILENO);
-		wrong();
-		_exit(0);
-	}
-	close(fds[1]);
-	while (n < sizeof(said) - 1 && (got = read(fds[0], said + n, sizeof(said) - 1 - n)) > 0)
-		n += (size_t)got;
-	said[n] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return (!WIFEXITED(status) || WEXITSTATUS(status)) && strstr(said, what);
-}
-
-FL_NO_LOCK_CHECK static void lock_twice(void)
-{
-	fl_mutex_lock(&lock_a);
-	fl_mutex_lock(&lock_a);
-}
-
-static void park_with_lock(void *unused)
-{
-	(void)unused;
-	fl_mutex_lock(&lock_a);
-	fl_port_park(&parker);
-	fl_mutex_unlock(&lock_a);
-}
-
-static void run_park_with_lock(void)
-{
-	create(park_with_lock, "sleepy");
-	fl_fiber_run();
-}
-
-static void park_in_section(void *unused)
-{
-	(void)unused;
-	fl_rcu_read_lock();
-	fl_port_park(&parker);
-}
-
-static void run_park_in_section(void)
-{
-	create(park_in_section, "sleepy");
-	fl_fiber_run();
-}
-
-FL_NO_LOCK_CHECK static void unlock_of_another(void)
-{
-	create(hold_for_a_block, "owner");
-	fl_fiber_run();
-	fl_mutex_unlock(&lock_a);
-}
-
-FL_NO_LOCK_CHECK static void lock_outside_of_another(void)
-{
-	create(hold_for_a_block, "owner");
-	fl_fiber_run();
-	fl_mutex_lock(&lock_a);
-}
-
-static void park_outside(void)
-{
-	fl_port_park(&parker);
-}
-
-static void unlock_section_never_entered(void)
-{
-	fl_rcu_read_unlock();
-}
-
-static void barrier_with_stuck_reader(void)
-{
-	create(read_until_woken, "stuck");
-	fl_fiber_run();
-	fl_rcu_call(&heads[0], note_callback);
-	fl_rcu_barrier();
-}
-
-FL_NOINLINE static size_t recurse(size_t depth)
-{
-	volatile char frame[1024];
-
-	frame[0] = (char)depth;
-	return depth == 0 ? (size_t)frame[0] : recurse(depth - 1) + (size_t)frame[0];
-}
-
-static void overflow(void *unused)
-{
-	(void)unused;
-	recurse(1 << 20);
-}
-
-static void run_overflow(void)
-{
-	create(overflow, NULL);
-	fl_fiber_run();
-}
-
-static void misuse_ends_in_a_clear_panic(void **state)
-{
-	(void)state;
-	assert_true(dies_saying(lock_twice, "'outside' locks a mutex that it holds"));
-	assert_true(dies_saying(run_park_with_lock, "'sleepy' parks while it holds a mutex"));
-	assert_true(dies_saying(run_park_in_section, "'sleepy' parks while it is in an rcu section"));
-	assert_true(dies_saying(unlock_of_another, "'outside' unlocks a mutex that 'owner' holds"));
-	assert_true(dies_saying(lock_outside_of_another, "outside of any fiber while 'owner' holds it"));
-	assert_true(dies_saying(park_outside, "fl_port_park outside of any fiber"));
-	assert_true(dies_saying(unlock_section_never_entered, "which is in no section"));
-	assert_true(dies_saying(barrier_with_stuck_reader, "'stuck' is in an rcu section and cannot run"));
-}
-
-/* What is mapped directly below the mapping of the stack we are on must not be accessible. */
-static void look_below(void *found)
-{
-	char line[512], access[5];
-	uintptr_t from, to, at = (uintptr_t)line;
-	bool guard_before = false;
-	uintptr_t before = 0;
-	FILE *maps = fopen("/proc/self/maps", "r");
-
-	CHECK(maps);
-	while (fgets(line, sizeof(line), maps)) {
-		CHECK(sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3);
-		if (from <= at && at < to)
-			*(bool *)found = guard_before && before == from;
-		guard_before = strncmp(access, "---", 3) == 0;
-		before = to;
-	}
-	fclose(maps);
-}
-
-static void stack_overflow_meets_the_guard_page(void **state)
-{
-	bool found = false;
-
-	(void)state;
-	assert_non_null(fl_fiber_create("looker", look_below, &found, 0));
-	assert_int_equal(fl_fiber_run(), 0);
-	assert_true(found);
-	assert_true(dies_saying(run_overflow, ""));
 }
 
 /* How long a switch takes: told, not judged. */
@@ -735,8 +343,6 @@ static void cost_of_a_switch(void **state)
 	print_message("a point under the random policy, 4 fibers: %.1f ns\n", ns_per_turn(load_often, 4));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, reset, destroy_all)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -750,19 +356,7 @@ int main(void)
 		TEST(wake_before_block_is_not_lost_and_does_not_end_a_park),
 		TEST(mutex_waiters_are_served_in_order),
 		TEST(deadlock_is_found_and_told),
-		TEST(stack_of_a_destroyed_fiber_is_used_again),
-		TEST(a_thousand_fibers_keep_their_stacks),
-		TEST(create_impossible_stack_is_refused),
-#if defined(__x86_64__)
-		TEST(floating_point_modes_belong_to_a_fiber),
-#endif
-		TEST(callback_runs_when_the_last_old_section_ends),
-		TEST(barrier_in_a_fiber_waits),
-		TEST(barrier_outside_lets_readers_finish),
-		TEST(a_destroyed_reader_holds_up_nobody),
 		TEST(hooks_take_accesses_over),
-		TEST(misuse_ends_in_a_clear_panic),
-		TEST(stack_overflow_meets_the_guard_page),
 		TEST(cost_of_a_switch),
 	};
 
