@@ -48,6 +48,7 @@ int fl_frames_create(void *base, uint64_t bytes, unsigned page_shift, struct fl_
 {
 	uint64_t total, most = (uint64_t)(UINTPTR_MAX >> PFN_SHIFT_IN_ENTRY) + 1;
 	struct fl_frames *f;
+	uint32_t taken;
 	int err;
 
 	if (page_shift < 12 || page_shift > 16 || !base || (uintptr_t)base & (((uintptr_t)1 << page_shift) - 1))
@@ -74,7 +75,8 @@ int fl_frames_create(void *base, uint64_t bytes, unsigned page_shift, struct fl_
 	err = fl_buddy_init(&f->buddy, f->total);
 	if (err)
 		goto free_meta;
-	f->zero = fl_buddy_take(&f->buddy, 0);
+	taken = fl_buddy_take_lowest(&f->buddy, 1, false, &f->zero);
+	FL_ASSERT(taken == 1);
 	fl_port_clear(fl_frame_data(f, f->zero), (size_t)1 << page_shift);
 	fl_arena_changed(f);
 	*out = f;

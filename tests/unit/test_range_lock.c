@@ -407,8 +407,7 @@ static void free_lock_is_granted_even_with_a_signal_pending(void **state)
 	(void)state;
 	fresh();
 	fl_task_signal(&s.task[0], FL_SIGNAL_FATAL);
-	assert_int_equal(
-		fl_range_lock(&s.lock, &r, &s.task[0], 0, 1, FL_RANGE_EXCLUSIVE, FL_WAIT_INTERRUPTIBLE), 0);
+	assert_int_equal(fl_range_lock(&s.lock, &r, &s.task[0], 0, 1, FL_RANGE_EXCLUSIVE, FL_WAIT_INTERRUPTIBLE), 0);
 	fl_range_unlock(&s.lock, &r);
 }
 
