@@ -2,8 +2,8 @@
 /*
  * An address space inside the engine.
  *
- * Locks: (r) exclusive range lock over the addresses concerned; (a) atomic; (i) immutable after create; (b) brk_mutex-free: the brk
- * words change only under an exclusive range lock of [brk_start, brk_max).
+ * Locks: (r) exclusive range lock over the addresses concerned; (a) atomic; (i) immutable after create; (b) exclusive range lock
+ * of the page at brk_start.
  */
 #ifndef FL_MM_MM_INT_H
 #define FL_MM_MM_INT_H
@@ -16,24 +16,27 @@
 #include "vma/index.h"
 
 struct fl_mm {
-	uint32_t users;               /* (a) references that keep the mappings: tasks and the embedder */
-	uint32_t refs;                /* (a) references that keep only this structure: users as one, and uffd contexts */
-	struct fl_frames *frames;     /* (i) */
-	const struct fl_arch *arch;   /* (i) */
+	uint32_t users;             /* (a) references that keep the mappings: tasks and the embedder */
+	uint32_t refs;              /* (a) references that keep only this structure: users as one, and uffd contexts */
+	struct fl_frames *frames;   /* (i) */
+	const struct fl_arch *arch; /* (i) */
 	const struct fl_profile *profile; /* (i) */
 	const struct fl_machine_ops *ops; /* (i) may be NULL */
-	void *machine;                /* (i) */
+	void *machine;                    /* (i) */
 	struct fl_tables tables;
 	struct fl_index index;
 	struct fl_range_lock ranges;
-	struct fl_object anon;        /* (i) the object of its anonymous memory */
+	struct fl_object anon;            /* (i) the object of its anonymous memory; not counted */
 	fl_va mmap_lo, mmap_hi, min_addr; /* (i) */
-	uint64_t max_maps, limit_as, limit_data, limit_memlock, limit_stack; /* (i) */
-	fl_va brk_start, brk_end;     /* brk_start (i); brk_end (a) written under the range lock of the page at brk_start */
-	uintptr_t total_pages;        /* (a) of engine and foreign VMAs */
-	uintptr_t locked_pages;       /* (a) */
-	uint32_t next_anon_id;        /* (a) */
-	uint32_t dead;                /* (a) the mappings are gone: a uffd context that comes now answers ESRCH */
+	uint64_t max_maps, limit_as, limit_data, limit_memlock, limit_stack; /* (i) limits in bytes; 0: none */
+	fl_va brk_start;                                                     /* (i) */
+	uintptr_t brk_size;                                                  /* (a; b to write) bytes of heap */
+	uintptr_t total_pages;                                               /* (a) of engine and foreign VMAs */
+	uintptr_t data_pages;   /* (a) of private writable VMAs that are no stack */
+	uintptr_t locked_pages; /* (a) */
+	uint32_t next_anon_id;  /* (a) */
+	uint32_t dead;          /* (a) the mappings are gone: a uffd context that comes now answers ESRCH */
+	bool forked;            /* (i) made by fork, which leaves neighbours unmerged that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
 
@@ -43,25 +46,155 @@ void fl_mm_unref(struct fl_mm *mm);
 /* A users reference, unless the last one has gone: for uffd contexts. */
 FL_MUST_CHECK bool fl_mm_get_not_zero(struct fl_mm *mm);
 
+static inline unsigned fl_mm_shift(const struct fl_mm *mm)
+{
+	return mm->arch->geometry.page_shift;
+}
+
+static inline fl_va fl_mm_page(const struct fl_mm *mm)
+{
+	return (fl_va)1 << mm->arch->geometry.page_shift;
+}
+
+/* va rounded down, and up, to a page; up wraps to 0 in the last page of all. */
+static inline fl_va fl_page_down(const struct fl_mm *mm, fl_va va)
+{
+	return va & ~(fl_mm_page(mm) - 1);
+}
+
+static inline fl_va fl_page_up(const struct fl_mm *mm, fl_va va)
+{
+	return fl_page_down(mm, va + fl_mm_page(mm) - 1);
+}
+
+static inline uint64_t fl_pages(const struct fl_mm *mm, uint64_t bytes)
+{
+	return bytes >> fl_mm_shift(mm);
+}
+
+static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, struct fl_task *t)
+{
+	fl_gather_begin(g, mm->frames, mm->ops, mm->machine, t);
+}
+
 /*
- * A change of VMAs in progress (rules 3 and 4): what every memory call that splits, merges or replaces does, once. src/mm/change.c
+ * A change of VMAs (rules 3 and 4): what every memory call that splits, merges or replaces does, once. A lock, and under it any
+ * number of steps; each step replaces the VMAs of one range by at most one other, and is published as a whole. src/mm/change.c
  *
- *   fl_change_lock    range-lock [start, end) extended to whole VMAs and to neighbours that touch it
- *   ...check, and name the new VMAs with fl_change_add, ascending, covering what shall be there within [lo, hi)...
- *   fl_change_reserve merge neighbours that may merge, allocate nodes; -FL_ENOMEM also at the limit on the number of maps
- *   fl_change_mark    from here nothing fails
- *   ...pass every table of the range: fl_tables_for_each...
- *   fl_change_commit  publish; drop the range lock; free old VMAs by rcu
- *   fl_change_abort   instead of mark: drop the lock and everything added
+ *   fl_change_lock     range-lock [start, end), extended to whole VMAs and to those that touch it
+ *       ...check...
+ *       fl_change_prepare   name what shall be at [start, end); nothing has changed when it fails
+ *       fl_change_mark      from here nothing fails
+ *       ...pass every table of the range whose rights change or end: fl_tables_for_each...
+ *       fl_change_commit    publish; the old VMAs are freed by rcu
+ *       (fl_change_abort instead of mark: give everything back)
+ *   fl_change_unlock
  */
 struct fl_change {
 	struct fl_mm *mm;
 	struct fl_task *task;
 	struct fl_range_req lock;
-	fl_va lo, hi;                 /* locked: whole VMAs, touching neighbours included */
-	struct fl_vma *add[8];
+	fl_va lo, hi;          /* locked */
+	fl_va from, to;        /* the step: whole VMAs in [from, to) are replaced... */
+	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;
+	uint64_t gone;                /* how many those are that it replaces */
+	struct fl_vma *old;           /* they, chained, from the mark on */
+	uint64_t total, data, locked; /* what the step adds to the counts, modulo 2^64 */
 	struct fl_index_reserve reserve;
 };
+
+/* 0, or -FL_EINTR (a fatal signal) with nothing held. start <= end; for start == end only what touches is locked. */
+FL_MUST_CHECK int fl_change_lock(struct fl_change *c, struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end);
+/* Lock the whole address space; not interrupted. */
+void fl_change_lock_all(struct fl_change *c, struct fl_task *t, struct fl_mm *mm);
+void fl_change_unlock(struct fl_change *c);
+
+/*
+ * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or nothing if NULL.
+ * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past limit_as or
+ * limit_data. The limit on the number of maps is the caller's to check: Linux has a different one in every call.
+ */
+FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put);
+void fl_change_mark(struct fl_change *c);
+void fl_change_commit(struct fl_change *c);
+void fl_change_abort(struct fl_change *c);
+
+/*
+ * One existing VMA gets other flags and another context within [start, end), which lies inside it: prepare, mark, pass the tables
+ * (entries are given the rights of the new flags), commit. -FL_ENOMEM also when splitting goes past the limit on maps.
+ */
+FL_MUST_CHECK int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t flags,
+				  struct fl_uffd *uffd);
+
+/* What RLIMIT_DATA counts. */
+static inline bool fl_flags_are_data(uint64_t flags)
+{
+	return (flags & (FL_VM_WRITE | FL_VM_SHARED | FL_VM_GROWSDOWN)) == FL_VM_WRITE;
+}
+
+/* The VMA that covers va, or NULL. Under a lock that keeps it, or in an rcu section. */
+static inline struct fl_vma *fl_mm_vma_at(struct fl_mm *mm, fl_va va)
+{
+	struct fl_vma *v = fl_index_find(&mm->index, va);
+
+	return v && v->start <= va ? v : NULL;
+}
+
+/* Is any VMA in [start, end)? */
+static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
+{
+	struct fl_vma *v;
+	bool yes;
+
+	fl_rcu_read_lock();
+	v = fl_index_find(&mm->index, start);
+	yes = v && v->start < end;
+	fl_rcu_read_unlock();
+	return yes;
+}
+
+/*
+ * Clear the entries of [start, end) and give back what they held, flushed. With a range lock of any mode. guards: guard markers
+ * go as well.
+ */
+void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards);
+/* Remove what is mapped in [start, end), as one step of c, whose lock covers it. -FL_ENOMEM with nothing changed. */
+FL_MUST_CHECK int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end);
+
+/* Cutting a hole into one VMA makes two of it: the only unmapping that the limit on maps refuses. Under a lock that keeps it. */
+FL_MUST_CHECK bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end);
+
+/* The VMA flags of prot; and RLIMIT checks that are made before a change. src/mm/map.c */
+uint64_t fl_prot_flags(int prot);
+FL_MUST_CHECK bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes);
+/* Heuristic overcommit: false if so many pages could never be there. */
+FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
+/* Resolve a fault at va that nobody took. Nothing held. 0, -FL_EFAULT or -FL_EINTR (a fatal signal). */
+FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access);
+/*
+ * Fault what is mapped in [start, end) in, for writing where that is allowed. go_on: after a failure with the next VMA. Nothing held.
+ * Returns 0, -FL_EFAULT, or -FL_EINTR.
+ */
+int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on);
+
+/*
+ * Let a GROWSDOWN mapping above va grow down to the page of va. 0; -FL_ENOMEM: no such mapping, too near to what is below, or past a
+ * limit; -FL_EINTR. Nothing held.
+ */
+FL_MUST_CHECK int fl_mm_grow_stack(struct fl_task *t, fl_va va);
+
+/*
+ * UFFDIO_REGISTER's part: everything in [start, end) is registered with u for modes, or the modes of its registration are replaced if they lack
+ * one of these. UFFDIO_UNREGISTER's: u is NULL, and only is who asks. t: any task, perhaps of another address space; the caller keeps
+ * mm's mappings by a users reference. Page-aligned.
+ * Returns 0; -FL_EINVAL: nothing is mapped there, something cannot be registered, or (unregister) belongs to another context than only;
+ * -FL_EPERM: something may never be written; -FL_EBUSY: something belongs to another context; -FL_EINTR; nothing has changed then.
+ * -FL_ENOMEM: memory, or the limit on maps; mappings before may be done, as Linux leaves them.
+ */
+FL_MUST_CHECK int fl_mm_set_uffd(struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end, struct fl_uffd *only,
+				 struct fl_uffd *u, uint64_t modes);
+/* The last close: unregister all that belongs to u. Not interrupted. Where there is no memory for it, a mapping keeps u. */
+void fl_mm_drop_uffd(struct fl_task *t, struct fl_mm *mm, struct fl_uffd *u);
 
 #endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * brk(2) and the growth of stacks: mappings that get longer.
+ *
+ * brk_size changes under the exclusive range lock of the page at brk_start, which every brk call takes with the rest of the heap.
+ */
+#include "mm/mm_int.h"
+
+#define HEAP_FLAGS (FL_VM_READ | FL_VM_WRITE | FL_VM_MAYREAD | FL_VM_MAYWRITE | FL_VM_MAYEXEC | FL_VM_ACCOUNT)
+
+/* Is there room for the heap up to end, with the page that Linux leaves between it and what follows? */
+static bool room_for_heap(struct fl_mm *mm, fl_va old, fl_va end)
+{
+	const struct fl_vma *v;
+	uint64_t guard;
+	bool room;
+
+	fl_rcu_read_lock();
+	v = fl_index_find(&mm->index, old);
+	guard = v && (v->flags & FL_VM_GROWSDOWN) ? mm->index.guard : 0;
+	room = !v || (v->start > guard && end + fl_mm_page(mm) <= v->start - guard);
+	fl_rcu_read_unlock();
+	return room;
+}
+
+static int grow_heap(struct fl_change *c, fl_va old, fl_va end)
+{
+	struct fl_mm *mm = c->mm;
+	struct fl_vma put = {
+		.start = old,
+		.end = end,
+		.flags = HEAP_FLAGS,
+		.pgoff = fl_pages(mm, old),
+		.object = &mm->anon,
+	};
+
+	if (end > mm->arch->task_size || !room_for_heap(mm, old, end))
+		return -FL_ENOMEM;
+	if (fl_load(&mm->index.count) > mm->max_maps || !fl_mm_may_commit(mm, fl_pages(mm, end - old)))
+		return -FL_ENOMEM;
+	if (fl_change_prepare(c, old, end, &put))
+		return -FL_ENOMEM;
+	fl_change_mark(c);
+	fl_change_commit(c);
+	return 0;
+}
+
+static int shrink_heap(struct fl_change *c, fl_va end, fl_va old)
+{
+	struct fl_vma *v = fl_index_find(&c->mm->index, end);
+
+	/* Linux refuses when nothing of the heap is left there. */
+	if (!v || v->start >= old || fl_mm_hole_past_limit(c->mm, end, old))
+		return -FL_ENOMEM;
+	return fl_mm_unmap_locked(c, end, old);
+}
+
+/* Under the lock of [brk_start, max of both ends). */
+static int set_brk(struct fl_change *c, fl_va old, fl_va brk)
+{
+	struct fl_mm *mm = c->mm;
+	fl_va old_end = fl_page_up(mm, old), end = fl_page_up(mm, brk);
+	int err = 0;
+
+	if (mm->limit_data && brk - mm->brk_start > mm->limit_data)
+		return -FL_ENOMEM;
+	if (end > old_end)
+		err = grow_heap(c, old_end, end);
+	else if (end < old_end)
+		err = shrink_heap(c, end, old_end);
+	if (!err)
+		fl_store(&mm->brk_size, (uintptr_t)(brk - mm->brk_start));
+	return err;
+}
+
+fl_va fl_brk(struct fl_task *t, fl_va addr)
+{
+	struct fl_mm *mm = t->mm;
+	fl_va old, end = 0;
+	struct fl_change c;
+	int err;
+
+	for (;;) {
+		old = mm->brk_start + fl_load(&mm->brk_size);
+		if (!mm->brk_start || addr < mm->brk_start || addr > mm->arch->task_size ||
+		    addr - mm->brk_start > UINTPTR_MAX)
+			return old;
+		end = fl_page_up(mm, addr > old ? addr : old);
+		if (fl_change_lock(&c, t, mm, mm->brk_start, end > mm->brk_start ? end : end + fl_mm_page(mm)))
+			return old;
+		if (mm->brk_start + fl_load(&mm->brk_size) == old)
+			break;
+		fl_change_unlock(&c);
+	}
+	err = set_brk(&c, old, addr);
+	fl_change_unlock(&c);
+	if (!err && addr < old)
+		fl_tables_free_empty(&mm->tables, fl_page_up(mm, addr), fl_page_up(mm, old));
+	return err ? old : addr;
+}
+
+/* Linux's acct_stack_growth: may v grow down to start? */
+static int may_grow(struct fl_change *c, const struct fl_vma *v, fl_va start)
+{
+	struct fl_mm *mm = c->mm;
+	const struct fl_vma *below = fl_index_find_prev(&mm->index, v->start);
+	const uint64_t access = FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC;
+
+	if (start < mm->min_addr || (mm->limit_stack && v->end - start > mm->limit_stack))
+		return -FL_ENOMEM;
+	/* The guard gap, unless what is below is itself such a stack or may not be accessed. */
+	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access) &&
+	    start < below->end + mm->index.guard)
+		return -FL_ENOMEM;
+	if (below && below->end > start)
+		return -FL_ENOMEM;
+	if ((v->flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, v->start - start))
+		return -FL_ENOMEM;
+	return fl_mm_may_commit(mm, fl_pages(mm, v->start - start)) ? 0 : -FL_ENOMEM;
+}
+
+static int grow_to(struct fl_change *c, const struct fl_vma *v, fl_va start)
+{
+	struct fl_vma put = {
+		.start = start,
+		.end = v->start,
+		.flags = v->flags,
+		.pgoff = v->pgoff - fl_pages(c->mm, v->start - start),
+		.object = v->object,
+		.uffd = v->uffd,
+		.anon_id = fl_load(&v->anon_id),
+	};
+	int err = may_grow(c, v, start);
+
+	if (!err && fl_pages(c->mm, v->start - start) > v->pgoff)
+		err = -FL_ENOMEM;
+	if (!err)
+		err = fl_change_prepare(c, start, v->start, &put);
+	if (err)
+		return err;
+	fl_change_mark(c);
+	fl_change_commit(c);
+	return 0;
+}
+
+int fl_mm_grow_stack(struct fl_task *t, fl_va va)
+{
+	struct fl_mm *mm = t->mm;
+	fl_va start = fl_page_down(mm, va), above;
+	struct fl_vma_info info;
+	struct fl_change c;
+	struct fl_vma *v;
+	int err;
+
+	for (;;) {
+		if (!fl_mm_next_vma(mm, va, &info))
+			return -FL_ENOMEM;
+		if (info.start <= va)
+			return 0; /* somebody else was faster */
+		if ((info.vm_flags & (FL_VM_GROWSDOWN | FL_VM_FOREIGN)) != FL_VM_GROWSDOWN)
+			return -FL_ENOMEM;
+		above = info.start;
+		err = fl_change_lock(&c, t, mm, start, above);
+		if (err)
+			return err;
+		v = fl_index_find(&mm->index, va);
+		if (v && v->start == above)
+			break;
+		fl_change_unlock(&c);
+	}
+	err = v->flags & FL_VM_GROWSDOWN ? grow_to(&c, v, start) : -FL_ENOMEM;
+	fl_change_unlock(&c);
+	return err;
+}

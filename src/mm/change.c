@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A change of VMAs: lock, and steps of prepare, mark, pass and commit (rules 3 and 4).
+ *
+ * Only whoever holds the range lock exclusively may mark VMAs that lie in it, so between the look-up and the commit they stay.
+ */
+#include "mm/mm_int.h"
+
+/* How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it. */
+static void extent(struct fl_mm *mm, fl_va start, fl_va end, fl_va *lo, fl_va *hi)
+{
+	struct fl_vma *v;
+
+	*lo = start;
+	*hi = end;
+	fl_rcu_read_lock();
+	v = fl_index_find(&mm->index, start ? start - 1 : 0);
+	if (v && v->start < start)
+		*lo = v->start;
+	v = fl_index_find(&mm->index, end);
+	if (v && v->start <= end)
+		*hi = v->end;
+	fl_rcu_read_unlock();
+	if (*hi == *lo)
+		*hi = *lo + fl_mm_page(mm);
+}
+
+static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
+{
+	c->mm = mm;
+	c->task = t;
+	c->n = 0;
+	c->old = NULL;
+	c->reserve.nodes = 0;
+}
+
+int fl_change_lock(struct fl_change *c, struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end)
+{
+	fl_va lo, hi;
+	int err;
+
+	init(c, t, mm);
+	extent(mm, start, end, &c->lo, &c->hi);
+	for (;;) {
+		err = fl_range_lock(&mm->ranges, &c->lock, t, c->lo, c->hi, FL_RANGE_EXCLUSIVE, FL_WAIT_KILLABLE);
+		if (err)
+			return err;
+		/* A neighbour may have grown while we waited. */
+		extent(mm, start, end, &lo, &hi);
+		if (lo >= c->lo && hi <= c->hi)
+			return 0;
+		fl_range_unlock(&mm->ranges, &c->lock);
+		c->lo = lo;
+		c->hi = hi;
+	}
+}
+
+void fl_change_lock_all(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
+{
+	init(c, t, mm);
+	c->lo = 0;
+	c->hi = mm->arch->task_size;
+	if (fl_range_lock(&mm->ranges, &c->lock, t, c->lo, c->hi, FL_RANGE_EXCLUSIVE, FL_WAIT_UNINTERRUPTIBLE))
+		fl_port_panic(__FILE__, __LINE__, "range lock: an uninterruptible wait was interrupted");
+}
+
+void fl_change_unlock(struct fl_change *c)
+{
+	fl_range_unlock(&c->mm->ranges, &c->lock);
+}
+
+/* Add v to the step's account, or (sign -1) take it off. */
+static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
+{
+	uint64_t pages = fl_pages(c->mm, v->end - v->start) * sign;
+
+	c->total += pages;
+	if (fl_flags_are_data(v->flags))
+		c->data += pages;
+	if (v->flags & FL_VM_LOCKED)
+		c->locked += pages;
+}
+
+/* Add pages (modulo 2^64) to a counter, unless they go past a limit in bytes. */
+static bool charge(struct fl_mm *mm, uintptr_t *counter, uint64_t pages, uint64_t limit)
+{
+	uintptr_t now = fl_add(counter, (uintptr_t)pages);
+
+	if ((int64_t)pages > 0 && limit && now > fl_pages(mm, limit)) {
+		fl_add(counter, -(uintptr_t)pages);
+		return false;
+	}
+	return true;
+}
+
+static void uncharge(uintptr_t *counter, uint64_t pages)
+{
+	fl_add(counter, -(uintptr_t)pages);
+}
+
+static bool charge_step(struct fl_change *c)
+{
+	struct fl_mm *mm = c->mm;
+
+	if (!charge(mm, &mm->total_pages, c->total, mm->limit_as))
+		return false;
+	if (!charge(mm, &mm->data_pages, c->data, mm->limit_data)) {
+		uncharge(&mm->total_pages, c->total);
+		return false;
+	}
+	fl_add(&mm->locked_pages, (uintptr_t)c->locked);
+	return true;
+}
+
+static void discard(struct fl_change *c)
+{
+	while (c->n)
+		fl_vma_free(c->add[--c->n]);
+}
+
+void fl_change_abort(struct fl_change *c)
+{
+	uncharge(&c->mm->total_pages, c->total);
+	uncharge(&c->mm->data_pages, c->data);
+	uncharge(&c->mm->locked_pages, c->locked);
+	fl_index_unreserve(&c->mm->index, &c->reserve);
+	discard(c);
+}
+
+/* Part [start, end) of v, with all that v has. */
+static struct fl_vma part_of(const struct fl_mm *mm, const struct fl_vma *v, fl_va start, fl_va end)
+{
+	return (struct fl_vma){
+		.start = start,
+		.end = end,
+		.flags = v->flags,
+		.pgoff = v->pgoff + fl_pages(mm, start - v->start),
+		.object = v->object,
+		.uffd = v->uffd,
+		.anon_id = fl_load(&v->anon_id),
+	};
+}
+
+static bool add(struct fl_change *c, const struct fl_vma *v)
+{
+	struct fl_vma *fresh = fl_vma_new(v->start, v->end, v->flags, v->pgoff, v->object, v->uffd, v->anon_id);
+
+	if (!fresh)
+		return false;
+	c->add[c->n++] = fresh;
+	count(c, fresh, 1);
+	return true;
+}
+
+/* Make a and b, which is the later one, one VMA in a. */
+static void merge(struct fl_vma *a, const struct fl_vma *b)
+{
+	a->end = b->end;
+	if (!a->anon_id)
+		a->anon_id = b->anon_id;
+}
+
+int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put)
+{
+	unsigned shift = fl_mm_shift(c->mm), i, n = 0;
+	struct fl_vma *l, *r, *v, piece[3];
+	fl_va va;
+
+	FL_ASSERT(start < end && start >= c->lo && end <= c->hi && (!put || (put->start == start && put->end == end)));
+	c->from = start;
+	c->to = end;
+	c->total = c->data = c->locked = c->gone = 0;
+	l = start ? fl_index_find(&c->mm->index, start - 1) : NULL;
+	if (l && l->start < start) {
+		piece[n++] = part_of(c->mm, l, l->start, start);
+		if (l->end > start || (put && fl_vma_can_merge(&piece[0], put, shift)))
+			c->from = l->start;
+		else
+			n = 0;
+	}
+	if (put) {
+		if (n && fl_vma_can_merge(&piece[n - 1], put, shift))
+			merge(&piece[n - 1], put);
+		else
+			piece[n++] = *put;
+	}
+	r = fl_index_find(&c->mm->index, end);
+	if (r && r->start <= end) {
+		struct fl_vma rest = part_of(c->mm, r, end, r->end);
+
+		if (put && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
+			merge(&piece[n - 1], &rest);
+			c->to = r->end;
+		} else if (r->start < end) {
+			piece[n++] = rest;
+			c->to = r->end;
+		}
+	}
+	for (i = 0; i < n; i++) {
+		if (!add(c, &piece[i]))
+			goto fail;
+	}
+	for (va = c->from; va < c->to; va = v->end) {
+		v = fl_index_find(&c->mm->index, va);
+		if (!v || v->start >= c->to)
+			break;
+		count(c, v, (uint64_t)-1);
+		c->gone++;
+	}
+	if (fl_index_reserve(&c->mm->index, &c->reserve, c->n))
+		goto fail;
+	if (charge_step(c))
+		return 0;
+	fl_index_unreserve(&c->mm->index, &c->reserve);
+fail:
+	discard(c);
+	return -FL_ENOMEM;
+}
+
+void fl_change_mark(struct fl_change *c)
+{
+	struct fl_vma *v;
+	fl_va va;
+
+	c->old = NULL;
+	for (va = c->from; va < c->to; va = v->end) {
+		v = fl_index_find(&c->mm->index, va);
+		if (!v || v->start >= c->to)
+			break;
+		/* Partners: a fault's load of the mark under a leaf lock, which we pass afterwards; and rule 6. */
+		fl_store_seq(&v->mark, FL_VMA_STALE);
+		v->next = c->old;
+		c->old = v;
+	}
+}
+
+/* Faults may have given a VMA its identity since prepare. */
+static void inherit_anon_id(struct fl_change *c)
+{
+	const struct fl_vma *v;
+	unsigned i;
+
+	for (v = c->old; v; v = v->next) {
+		uint32_t id = fl_load(&v->anon_id);
+
+		for (i = 0; id && i < c->n; i++) {
+			if (!c->add[i]->anon_id && v->start < c->add[i]->end && v->end > c->add[i]->start &&
+			    v->object == c->add[i]->object)
+				c->add[i]->anon_id = id;
+		}
+	}
+}
+
+void fl_change_commit(struct fl_change *c)
+{
+	struct fl_vma *v;
+
+	inherit_anon_id(c);
+	fl_index_commit(&c->mm->index, &c->reserve, c->from, c->to, c->add, c->n);
+	c->n = 0;
+	while (c->old) {
+		v = c->old;
+		c->old = v->next;
+		fl_vma_free_rcu(v);
+	}
+}
+
+struct rights {
+	struct fl_mm *mm;
+	struct fl_gather *gather;
+	fl_pte prot;
+	bool keep_wp;
+};
+
+/* Give the entries of [start, end) the rights of their VMA; the one to write only to frames that nobody shares. */
+static int set_rights(void *arg, struct fl_table *t, fl_va start, fl_va end)
+{
+	struct rights *r = arg;
+	fl_va page = fl_mm_page(r->mm);
+	unsigned i = fl_leaf_index(&r->mm->tables, start);
+	fl_pte e, old, prot;
+
+	for (; start < end; start += page, i++) {
+		e = fl_entry_get(t, i);
+		if (!(e & FL_PTE_PRESENT))
+			continue;
+		prot = r->prot;
+		if ((e & (FL_PTE_ZERO | FL_PTE_UFFD_WP)) || !(e & FL_PTE_EXCL))
+			prot &= ~FL_PTE_WRITE;
+		if ((e & FL_PTE_RWX) == prot)
+			continue;
+		old = fl_entry_flags(t, i, FL_PTE_RWX & ~prot, prot);
+		if (old & FL_PTE_RWX & ~prot)
+			fl_gather_protected(r->gather, start, page);
+	}
+	return 0;
+}
+
+int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t flags,
+		    struct fl_uffd *uffd)
+{
+	struct rights r = {.mm = c->mm, .prot = fl_pte_prot(c->mm->arch, flags)};
+	struct fl_vma put = part_of(c->mm, v, start, end);
+	struct fl_gather g;
+
+	put.flags = flags;
+	put.uffd = uffd;
+	if (fl_change_prepare(c, start, end, &put))
+		return -FL_ENOMEM;
+	if (c->n > c->gone && fl_load(&c->mm->index.count) + c->n - c->gone > c->mm->max_maps) {
+		fl_change_abort(c);
+		return -FL_ENOMEM;
+	}
+	fl_change_mark(c);
+	/* The pass is due even where no right changes: it ends the faults that took the old flags for true. */
+	fl_mm_gather_begin(&g, c->mm, c->task);
+	r.gather = &g;
+	if (!(flags & FL_VM_FOREIGN))
+		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
+	fl_gather_end(&g);
+	fl_change_commit(c);
+	return 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmap(2): where a mapping goes, and putting it there.
+ *
+ * An address is chosen from a snapshot; then the range is locked and looked at again, for somebody may have been faster.
+ */
+#include "mm/mm_int.h"
+
+/* Where MAP_32BIT mappings go: Linux's choice, in the second GiB. */
+#define LOW_START 0x40000000u
+#define LOW_END 0x80000000u
+
+struct mapping {
+	fl_va addr; /* as asked for; then as chosen */
+	uint64_t len;
+	int flags;   /* FL_MAP_* */
+	bool engine; /* the checks of an address that the host has made already for a foreign mapping are made here */
+	fl_va lo, hi;
+	uint64_t vm_flags;
+	uint64_t pgoff;
+	struct fl_object *object;
+};
+
+uint64_t fl_prot_flags(int prot)
+{
+	return (prot & FL_PROT_READ ? FL_VM_READ : 0) | (prot & FL_PROT_WRITE ? FL_VM_WRITE : 0) |
+	       (prot & FL_PROT_EXEC ? FL_VM_EXEC : 0);
+}
+
+bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes)
+{
+	return !mm->limit_memlock || (t->caps & FL_CAP_IPC_LOCK) ||
+	       fl_load(&mm->locked_pages) + fl_pages(mm, bytes) <= fl_pages(mm, mm->limit_memlock);
+}
+
+bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages)
+{
+	return pages <= fl_frames_total(mm->frames);
+}
+
+/* The address of a mapping that is not FIXED; 0: no room. */
+static fl_va choose(struct fl_mm *mm, const struct mapping *m)
+{
+	fl_va hint = fl_page_down(mm, m->addr), a = 0, lo = m->lo, hi = m->hi;
+
+	if (hint && hint < mm->min_addr)
+		hint = mm->min_addr;
+	if (hint && hint <= mm->arch->task_size - m->len && (!(m->flags & FL_MAP_32BIT) || hint + m->len <= LOW_END))
+		a = fl_index_gap(&mm->index, m->len, hint, hint + m->len, fl_mm_page(mm), false);
+	if (!a && (m->flags & FL_MAP_32BIT)) {
+		lo = LOW_START;
+		hi = LOW_END;
+		return fl_index_gap(&mm->index, m->len, lo, hi, fl_mm_page(mm), false);
+	}
+	return a ? a : fl_index_gap(&mm->index, m->len, lo, hi, fl_mm_page(mm), true);
+}
+
+/* Lock the place that the caller names. */
+static int place_fixed(struct fl_change *c, struct fl_task *t, struct mapping *m)
+{
+	struct fl_mm *mm = t->mm;
+	int err;
+
+	if (m->addr > mm->arch->task_size - m->len)
+		return -FL_ENOMEM;
+	if (m->addr & (fl_mm_page(mm) - 1))
+		return -FL_EINVAL;
+	if (m->engine && m->addr < mm->min_addr)
+		return -FL_EPERM;
+	err = fl_change_lock(c, t, mm, m->addr, m->addr + m->len);
+	if (err || !(m->flags & FL_MAP_FIXED_NOREPLACE) || !fl_mm_occupied(mm, m->addr, m->addr + m->len))
+		return err;
+	fl_change_unlock(c);
+	return -FL_EEXIST;
+}
+
+/* Choose a place and lock it. */
+static int place_free(struct fl_change *c, struct fl_task *t, struct mapping *m)
+{
+	fl_va a;
+	int err;
+
+	for (;;) {
+		a = choose(t->mm, m);
+		if (!a)
+			return -FL_ENOMEM;
+		err = fl_change_lock(c, t, t->mm, a, a + m->len);
+		if (err)
+			return err;
+		if (!fl_mm_occupied(t->mm, a, a + m->len))
+			break;
+		fl_change_unlock(c);
+	}
+	m->addr = a;
+	return 0;
+}
+
+/* Put the mapping where it has been placed, over what may be there. */
+static int put_mapping(struct fl_change *c, const struct mapping *m)
+{
+	fl_va end = m->addr + m->len;
+	struct fl_vma put = {
+		.start = m->addr,
+		.end = end,
+		.flags = m->vm_flags,
+		.pgoff = m->engine ? fl_pages(c->mm, m->addr) : m->pgoff,
+		.object = m->object,
+	};
+
+	if ((m->vm_flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len))
+		return -FL_EAGAIN;
+	if (fl_mm_hole_past_limit(c->mm, m->addr, end))
+		return -FL_ENOMEM;
+	if ((m->vm_flags & FL_VM_ACCOUNT) && !fl_mm_may_commit(c->mm, fl_pages(c->mm, m->len)))
+		return -FL_ENOMEM;
+	if (fl_change_prepare(c, m->addr, end, &put))
+		return -FL_ENOMEM;
+	fl_change_mark(c);
+	if (fl_mm_occupied(c->mm, m->addr, end))
+		fl_mm_zap(c->mm, c->task, m->addr, end, true);
+	fl_change_commit(c);
+	return 0;
+}
+
+static int map(struct fl_task *t, struct mapping *m, fl_va *out)
+{
+	struct fl_mm *mm = t->mm;
+	uint64_t len = fl_page_up(mm, m->len);
+	struct fl_change c;
+	int err;
+
+	if (!m->len)
+		return -FL_EINVAL;
+	if (!len || len > mm->arch->task_size)
+		return -FL_ENOMEM;
+	m->len = len;
+	if (fl_load(&mm->index.count) > mm->max_maps)
+		return -FL_ENOMEM;
+	if (m->flags & (FL_MAP_FIXED | FL_MAP_FIXED_NOREPLACE))
+		err = place_fixed(&c, t, m);
+	else
+		err = place_free(&c, t, m);
+	if (err)
+		return err;
+	err = m->flags & FL_MAP_TYPE ? put_mapping(&c, m) : -FL_EINVAL;
+	fl_change_unlock(&c);
+	*out = m->addr;
+	return err;
+}
+
+static uint64_t map_flags(int prot, int flags)
+{
+	uint64_t f = fl_prot_flags(prot) | FL_VM_MAYREAD | FL_VM_MAYWRITE | FL_VM_MAYEXEC;
+
+	if (flags & FL_MAP_GROWSDOWN)
+		f |= FL_VM_GROWSDOWN;
+	if (flags & FL_MAP_LOCKED)
+		f |= FL_VM_LOCKED;
+	return f;
+}
+
+int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va *out)
+{
+	struct mapping m = {
+		.addr = addr,
+		.len = len,
+		.flags = flags,
+		.engine = true,
+		.lo = t->mm->mmap_lo,
+		.hi = t->mm->mmap_hi,
+		.vm_flags = map_flags(prot, flags),
+		.object = &t->mm->anon,
+	};
+	int type = flags & FL_MAP_TYPE, err;
+
+	if (!(flags & FL_MAP_ANONYMOUS) || (flags & FL_MAP_HUGETLB) || (type && type != FL_MAP_PRIVATE))
+		return -FL_ENODEV;
+	if (flags & FL_MAP_STACK)
+		m.vm_flags |= FL_VM_NOHUGEPAGE;
+	if (flags & FL_MAP_NORESERVE)
+		m.vm_flags |= FL_VM_NORESERVE;
+	else if (prot & FL_PROT_WRITE)
+		m.vm_flags |= FL_VM_ACCOUNT;
+	err = map(t, &m, out);
+	if (err)
+		return err;
+	/* As in Linux, what cannot be populated is left to faults. */
+	if ((m.vm_flags & FL_VM_LOCKED) || (flags & (FL_MAP_POPULATE | FL_MAP_NONBLOCK)) == FL_MAP_POPULATE)
+		(void)fl_mm_populate(t, m.addr, m.addr + m.len, true);
+	return 0;
+}
+
+int fl_mmap_foreign(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va lo, fl_va hi,
+		    uint64_t cookie, uint64_t offset, fl_va *out)
+{
+	struct mapping m = {
+		.addr = addr,
+		.len = len,
+		.flags = flags,
+		.lo = hi ? lo : t->mm->mmap_lo,
+		.hi = hi ? hi : t->mm->mmap_hi,
+		.vm_flags = map_flags(prot, flags & ~FL_MAP_LOCKED) | FL_VM_FOREIGN,
+		.pgoff = fl_pages(t->mm, offset),
+	};
+	int err;
+
+	if ((flags & FL_MAP_TYPE) == FL_MAP_SHARED || (flags & FL_MAP_TYPE) == FL_MAP_SHARED_VALIDATE)
+		m.vm_flags |= FL_VM_SHARED;
+	m.object = fl_object_foreign(cookie);
+	if (!m.object)
+		return -FL_ENOMEM;
+	err = map(t, &m, out);
+	fl_object_put(m.object);
+	return err;
+}

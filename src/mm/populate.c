@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faulting pages in on behalf of a memory call: MAP_POPULATE, mlock, MADV_POPULATE_*. Through the one fault entry, in kernel
+ * mode and with nothing locked, so that userfaultfd applies.
+ */
+#include "faultline/fault.h"
+#include "mm/mm_int.h"
+
+int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access)
+{
+	struct fl_fault f = {.addr = va, .access = (uint8_t)access};
+
+	if (fl_task_interrupted(t, FL_WAIT_KILLABLE))
+		return -FL_EINTR;
+	if (fl_handle_fault(t, &f) == FL_FAULT_DONE)
+		return 0;
+	return fl_task_interrupted(t, FL_WAIT_KILLABLE) ? -FL_EINTR : -FL_EFAULT;
+}
+
+/* Fault one VMA's part in as Linux populates: for writing where that is allowed. */
+static int populate_part(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
+{
+	enum fl_access access = flags & FL_VM_WRITE ? FL_WRITE : flags & FL_VM_READ ? FL_READ : FL_EXEC;
+	int err = 0;
+
+	if (flags & (FL_VM_FOREIGN | FL_VM_LOCKONFAULT))
+		return 0;
+	if (!(flags & (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)))
+		return -FL_EFAULT;
+	for (; !err && start < end; start += fl_mm_page(t->mm))
+		err = fl_mm_fault_in(t, start, access);
+	return err;
+}
+
+int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
+{
+	struct fl_vma_info v;
+	int err;
+
+	while (start < end && fl_mm_next_vma(t->mm, start, &v) && v.start < end) {
+		if (v.start > start)
+			start = v.start;
+		err = populate_part(t, start, v.end < end ? v.end : end, v.vm_flags);
+		if (err == -FL_EINTR || (err && !go_on))
+			return err;
+		start = v.end;
+	}
+	return 0;
+}
