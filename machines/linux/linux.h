@@ -62,7 +62,7 @@ struct fl_raw_call {
 	uint64_t args[6];
 	int64_t result;
 };
-#define FL_BATCH_MAX 64
+#define FL_BATCH_MAX 60
 
 struct fl_shadow;
 struct fl_agent;
@@ -186,19 +186,31 @@ struct guest_thread {
 
 	/* The kernel's words in guest memory. */
 	fl_va clear_child_tid;
+	fl_va child_settid;  /* written by the kernel when the thread first runs; 0: none */
+	bool fresh_space;    /* its first stop is to come, and the address space is a new copy without an agent */
 	fl_va robust_list;
 	uint64_t robust_len;
 
 	/* Bounce buffer (sys_io.c). */
 	fl_va bounce;
 	uint64_t bounce_size;
+	/* A bounced call that the kernel will restart by restart_syscall(2), as the guest made it; nr 0: none (sys_bounce.c). */
+	struct {
+		uint32_t nr;
+		uint64_t args[6];
+	} restart;
 
 	/* Affinity as the guest sees it; NULL: what it was at the start. */
 	uint64_t affinity[16];
 	uint32_t affinity_words;
 
 	uint64_t faults, last_fault_ns;
-	struct guest_thread *next;
+	bool at_gate; /* the fiber waits for a fork of its address space to reach the host */
+	fl_va ahead_next;     /* where a fault in sequence would be */
+	uint32_t ahead_pages; /* how many pages the last one in sequence was given */
+	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
+	struct guest_thread *next;      /* in guest.threads */
+	struct guest_thread *hash_next; /* by tid */
 };
 
 struct guest {
