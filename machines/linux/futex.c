@@ -32,7 +32,7 @@ struct futex_call {
 static void describe(const uint64_t args[6], struct futex_call *f)
 {
 	*f = (struct futex_call){.word = args[0], .access = FL_READ, .access2 = FL_READ};
-	switch (args[1] & FUTEX_CMD_MASK & UINT32_MAX) {
+	switch ((uint32_t)args[1] & (uint32_t)FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:
 	case FUTEX_WAIT_BITSET:
 		f->timeout = args[3];
@@ -106,24 +106,9 @@ static void futex(struct guest_thread *th)
 		fl_io_restore(th, args);
 }
 
-static void set_tid_address(struct guest_thread *th)
-{
-	th->clear_child_tid = fl_arg(th, 0);
-}
-
-static void set_robust_list(struct guest_thread *th)
-{
-	if (fl_arg(th, 1) != ROBUST_HEAD_BYTES)
-		return; /* EINVAL; the old list stays */
-	th->robust_list = fl_arg(th, 0);
-	th->robust_len = ROBUST_HEAD_BYTES;
-}
-
 void fl_futex_register(void)
 {
 	fl_sys_register(SYS_futex, FL_SYS_POINTER, 1u << 0 | 1u << 3 | 1u << 4, futex);
-	fl_sys_register(SYS_set_tid_address, FL_SYS_ALWAYS, 0, set_tid_address);
-	fl_sys_register(SYS_set_robust_list, FL_SYS_ALWAYS, 0, set_robust_list);
 }
 
 /* ---- The end of a thread ----------------------------------------------------------------------------- */
