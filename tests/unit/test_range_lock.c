@@ -385,7 +385,10 @@ static void signal_and_unlock_at_once_leave_nothing_behind(void **state)
 	(void)state;
 	race_outcomes = 0;
 	for_each_schedule(400, race);
-	assert_true(race_outcomes & 2);
+	assert_true(race_outcomes);
+	/* Threads may be unlucky; schedules of fibers are always the same. */
+	if (!strcmp(FL_PORT_NAME, "fibers"))
+		assert_int_equal(race_outcomes, 3);
 }
 
 static void uninterruptible_waits_know_no_signal(void **state)
