@@ -37,8 +37,9 @@ struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i,
 	const fl_pte touched = FL_PTE_YOUNG | FL_PTE_DIRTY;
 	struct fl_tables *pt = &c->mm->tables;
 	struct fl_table *t = fl_table_lock(pt, c->page);
+	bool made = !t;
 
-	if (!t) {
+	if (made) {
 		if (fl_table_ensure(pt, c->page)) {
 			*why = FL_STEP_OOM;
 			return NULL;
@@ -63,6 +64,10 @@ struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i,
 		return t;
 	}
 	fl_table_unlock(t);
+	/* The writer may be past freeing tables, and whoever looks again may find no VMA: leave no empty table behind.
+	 */
+	if (made)
+		fl_tables_free_empty(pt, c->page, c->page + fl_mm_page(c->mm));
 	return NULL;
 }
 
