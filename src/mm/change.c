@@ -31,6 +31,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->task = t;
 	c->n = 0;
 	c->old = NULL;
+	c->stock = NULL;
 	c->reserve.nodes = 0;
 }
 
@@ -98,13 +99,24 @@ static void uncharge(uintptr_t *counter, uint64_t pages)
 	fl_add(counter, -(uintptr_t)pages);
 }
 
+bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
+{
+	uint64_t pages = fl_pages(mm, bytes);
+
+	if (mm->limit_as && fl_load(&mm->total_pages) + pages > fl_pages(mm, mm->limit_as))
+		return false;
+	return !mm->limit_data || !fl_flags_are_data(vm_flags) ||
+	       fl_load(&mm->data_pages) + pages <= fl_pages(mm, mm->limit_data);
+}
+
 static bool charge_step(struct fl_change *c)
 {
 	struct fl_mm *mm = c->mm;
+	bool limited = !c->stock;
 
-	if (!charge(mm, &mm->total_pages, c->total, mm->limit_as))
+	if (!charge(mm, &mm->total_pages, c->total, limited ? mm->limit_as : 0))
 		return false;
-	if (!charge(mm, &mm->data_pages, c->data, mm->limit_data)) {
+	if (!charge(mm, &mm->data_pages, c->data, limited ? mm->limit_data : 0)) {
 		uncharge(&mm->total_pages, c->total);
 		return false;
 	}
@@ -143,10 +155,14 @@ static struct fl_vma part_of(const struct fl_mm *mm, const struct fl_vma *v, fl_
 
 static bool add(struct fl_change *c, const struct fl_vma *v)
 {
-	struct fl_vma *fresh = fl_vma_new(v->start, v->end, v->flags, v->pgoff, v->object, v->uffd, v->anon_id);
+	struct fl_vma *fresh = c->stock;
 
+	FL_ASSERT(!c->stock || !c->n);
+	if (!fresh)
+		fresh = fl_port_alloc(sizeof(*fresh));
 	if (!fresh)
 		return false;
+	fl_vma_init(fresh, v);
 	c->add[c->n++] = fresh;
 	count(c, fresh, 1);
 	return true;
@@ -207,7 +223,7 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 		count(c, v, (uint64_t)-1);
 		c->gone++;
 	}
-	if (fl_index_reserve(&c->mm->index, &c->reserve, c->n))
+	if (!c->stock && fl_index_reserve(&c->mm->index, &c->reserve, c->n))
 		goto fail;
 	if (charge_step(c))
 		return 0;
@@ -256,6 +272,7 @@ void fl_change_commit(struct fl_change *c)
 	struct fl_vma *v;
 
 	inherit_anon_id(c);
+	c->stock = NULL;
 	fl_index_commit(&c->mm->index, &c->reserve, c->from, c->to, c->add, c->n);
 	c->n = 0;
 	while (c->old) {
@@ -263,6 +280,26 @@ void fl_change_commit(struct fl_change *c)
 		c->old = v->next;
 		fl_vma_free_rcu(v);
 	}
+}
+
+int fl_change_stock(struct fl_change *c, const struct fl_change *locked)
+{
+	init(c, locked->task, locked->mm);
+	c->lo = locked->lo;
+	c->hi = locked->hi;
+	c->stock = fl_port_alloc(sizeof(*c->stock));
+	if (!c->stock)
+		return -FL_ENOMEM;
+	if (!fl_index_reserve(&c->mm->index, &c->reserve, 1))
+		return 0;
+	fl_port_free(c->stock, sizeof(*c->stock));
+	return -FL_ENOMEM;
+}
+
+void fl_change_unstock(struct fl_change *c)
+{
+	fl_index_unreserve(&c->mm->index, &c->reserve);
+	fl_port_free(c->stock, sizeof(*c->stock));
 }
 
 struct rights {

@@ -20,13 +20,17 @@ struct copy {
 /* The child's VMA for v, or NULL: no memory. */
 static struct fl_vma *copy_vma(struct fl_mm *child, const struct fl_vma *v)
 {
-	uint64_t flags = v->flags & ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT | FL_VM_UFFD_ANY);
-	struct fl_object *o = v->object->ops == &fl_anon_ops ? &child->anon : v->object;
-	uint32_t id = 0;
+	struct fl_vma copy = {
+		.start = v->start,
+		.end = v->end,
+		.flags = v->flags & ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT | FL_VM_UFFD_ANY),
+		.pgoff = v->pgoff,
+		.object = v->object->ops == &fl_anon_ops ? &child->anon : v->object,
+	};
 
 	if (fl_load(&v->anon_id))
-		id = ++child->next_anon_id | FL_ANON_FORKED;
-	return fl_vma_new(v->start, v->end, flags, v->pgoff, o, NULL, id);
+		copy.anon_id = ++child->next_anon_id | FL_ANON_FORKED;
+	return fl_vma_new(&copy);
 }
 
 static void count(struct fl_mm *child, const struct fl_vma *v)

@@ -101,6 +101,7 @@ struct fl_change {
 	uint64_t gone;                /* how many those are that it replaces */
 	struct fl_vma *old;           /* they, chained, from the mark on */
 	uint64_t total, data, locked; /* what the step adds to the counts, modulo 2^64 */
+	struct fl_vma *stock;         /* set aside by fl_change_stock */
 	struct fl_index_reserve reserve;
 };
 
@@ -119,6 +120,13 @@ FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end,
 void fl_change_mark(struct fl_change *c);
 void fl_change_commit(struct fl_change *c);
 void fl_change_abort(struct fl_change *c);
+
+/*
+ * A second change under the lock of another, whose one prepare, of a place where nothing is mapped, cannot fail: its memory is set
+ * aside here, and the limits are the caller's to check. 0 or -FL_ENOMEM.
+ */
+FL_MUST_CHECK int fl_change_stock(struct fl_change *c, const struct fl_change *locked);
+void fl_change_unstock(struct fl_change *c);
 
 /*
  * One existing VMA gets other flags and another context within [start, end), which lies inside it: prepare, mark, pass the tables
@@ -168,6 +176,8 @@ FL_MUST_CHECK bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va en
 /* The VMA flags of prot; and RLIMIT checks that are made before a change. src/mm/map.c */
 uint64_t fl_prot_flags(int prot);
 FL_MUST_CHECK bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes);
+/* Would so many bytes more, of a VMA with these flags, stay within limit_as and limit_data? */
+FL_MUST_CHECK bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes);
 /* Heuristic overcommit: false if so many pages could never be there. */
 FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
 /* Resolve a fault at va that nobody took. Nothing held. 0, -FL_EFAULT or -FL_EINTR (a fatal signal). */

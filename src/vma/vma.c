@@ -57,24 +57,26 @@ void fl_object_put(struct fl_object *o)
 		o->ops->release(o);
 }
 
-struct fl_vma *fl_vma_new(fl_va start, fl_va end, uint64_t flags, uint64_t pgoff, struct fl_object *object,
-			  struct fl_uffd *uffd, uint32_t anon_id)
+void fl_vma_init(struct fl_vma *v, const struct fl_vma *like)
+{
+	v->start = like->start;
+	v->end = like->end;
+	v->flags = like->flags;
+	v->pgoff = like->pgoff;
+	v->object = like->object;
+	v->uffd = like->uffd;
+	v->anon_id = like->anon_id;
+	v->counted = v->object->ops->release != NULL;
+	fl_object_get(v->object);
+	fl_uffd_get(v->uffd);
+}
+
+struct fl_vma *fl_vma_new(const struct fl_vma *like)
 {
 	struct fl_vma *v = fl_port_alloc(sizeof(*v));
 
-	if (!v)
-		return NULL;
-	v->start = start;
-	v->end = end;
-	v->flags = flags;
-	v->pgoff = pgoff;
-	v->object = object;
-	v->uffd = uffd;
-	v->anon_id = anon_id;
-	v->counted = object->ops->release != NULL;
-	if (v->counted)
-		fl_object_get(object);
-	fl_uffd_get(uffd);
+	if (v)
+		fl_vma_init(v, like);
 	return v;
 }
 

@@ -50,9 +50,10 @@ struct fl_vma {
 };
 FL_STATIC_ASSERT(sizeof(struct fl_vma) <= 128, "at most 128 bytes a VMA");
 
-/* A VMA not yet published; takes references on object and uffd. NULL: no memory. */
-FL_MUST_CHECK struct fl_vma *fl_vma_new(fl_va start, fl_va end, uint64_t flags, uint64_t pgoff,
-					struct fl_object *object, struct fl_uffd *uffd, uint32_t anon_id);
+/* A VMA not yet published, with what like has (mark aside); takes references on object and uffd. NULL: no memory. */
+FL_MUST_CHECK struct fl_vma *fl_vma_new(const struct fl_vma *like);
+/* The same in memory that is there, sizeof(struct fl_vma) of zeros from fl_port_alloc. */
+void fl_vma_init(struct fl_vma *v, const struct fl_vma *like);
 /* Drop one that was never published, or whose grace period is over. */
 void fl_vma_free(struct fl_vma *v);
 /* Free after a grace period. */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mlock(2), munlock(2), mincore(2), msync(2).
+ *
+ * Nothing is ever paged out here, so to lock is to set the flag, to count, and to fault in.
+ */
+#include "mm/mm_int.h"
+
+#define LOCKED_MASK (FL_VM_LOCKED | FL_VM_LOCKONFAULT)
+
+/* Pages of [start, end) that are locked already. */
+static uint64_t locked_within(struct fl_mm *mm, fl_va start, fl_va end)
+{
+	struct fl_vma *v;
+	uint64_t bytes = 0;
+
+	for (v = fl_index_find(&mm->index, start); v && v->start < end; v = fl_index_find(&mm->index, v->end)) {
+		if (v->flags & FL_VM_LOCKED)
+			bytes += (v->end < end ? v->end : end) - (v->start > start ? v->start : start);
+	}
+	return bytes;
+}
+
+/* From left to right, up to the first hole. */
+static int set_locked(struct fl_change *c, fl_va start, fl_va end, uint64_t flags)
+{
+	struct fl_vma *v;
+	uint64_t now;
+	fl_va stop;
+	int err = 0;
+
+	for (; !err && start < end; start = stop) {
+		v = fl_mm_vma_at(c->mm, start);
+		if (!v)
+			return -FL_ENOMEM;
+		stop = v->end < end ? v->end : end;
+		now = (v->flags & ~LOCKED_MASK) | flags;
+		if (now != v->flags && !(v->flags & FL_VM_FOREIGN))
+			err = fl_change_flags(c, v, start, stop, now, v->uffd);
+	}
+	return err;
+}
+
+/* Whole pages around [addr, addr + len). False: it wraps. An empty range is not an error. */
+static bool whole_pages(const struct fl_mm *mm, fl_va addr, uint64_t len, fl_va *start, fl_va *end)
+{
+	*start = fl_page_down(mm, addr);
+	*end = *start + fl_page_up(mm, len + (addr - *start));
+	return *end >= *start;
+}
+
+/* Change the flags of [start, end), if the limit allows. */
+static int apply(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
+{
+	struct fl_change c;
+	int err;
+
+	if (start == end)
+		return 0;
+	err = fl_change_lock(&c, t, t->mm, start, end);
+	if (err)
+		return err;
+	if (flags && !fl_mm_may_lock(t->mm, t, end - start - locked_within(t->mm, start, end)))
+		err = -FL_ENOMEM;
+	else
+		err = set_locked(&c, start, end, flags);
+	fl_change_unlock(&c);
+	return err;
+}
+
+int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags)
+{
+	fl_va start, end;
+	int err;
+
+	if (flags & ~FL_MLOCK_ONFAULT)
+		return -FL_EINVAL;
+	if (!whole_pages(t->mm, addr, len, &start, &end))
+		return -FL_EINVAL;
+	err = apply(t, start, end, flags ? LOCKED_MASK : FL_VM_LOCKED);
+	if (!err)
+		err = fl_mm_populate(t, start, end, false);
+	/* POSIX wants this name for pages that cannot be there. */
+	return err == -FL_EFAULT ? -FL_ENOMEM : err;
+}
+
+int fl_munlock(struct fl_task *t, fl_va addr, uint64_t len)
+{
+	fl_va start, end;
+
+	if (!whole_pages(t->mm, addr, len, &start, &end))
+		return -FL_EINVAL;
+	return apply(t, start, end, 0);
+}
+
+int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec)
+{
+	struct fl_mm *mm = t->mm;
+	struct fl_vma_info v;
+	fl_va va = addr, end;
+
+	if (addr & (fl_mm_page(mm) - 1))
+		return -FL_EINVAL;
+	if (addr > mm->arch->task_size || len > mm->arch->task_size - addr)
+		return -FL_ENOMEM;
+	end = addr + fl_page_up(mm, len);
+	while (va < end) {
+		if (!fl_mm_next_vma(mm, va, &v) || v.start > va)
+			return -FL_ENOMEM;
+		for (; va < end && va < v.end; va += fl_mm_page(mm)) {
+			if (!(v.vm_flags & FL_VM_FOREIGN))
+				vec[fl_pages(mm, va - addr)] = fl_table_peek(&mm->tables, va) & FL_PTE_PRESENT ? 1 : 0;
+		}
+	}
+	return 0;
+}
+
+int fl_msync(struct fl_task *t, fl_va addr, uint64_t len, int flags)
+{
+	struct fl_mm *mm = t->mm;
+	fl_va va = addr, end = addr + fl_page_up(mm, len);
+	struct fl_vma_info v;
+	bool hole = false;
+
+	if ((flags & ~(FL_MS_ASYNC | FL_MS_INVALIDATE | FL_MS_SYNC)) || (addr & (fl_mm_page(mm) - 1)) ||
+	    ((flags & FL_MS_ASYNC) && (flags & FL_MS_SYNC)))
+		return -FL_EINVAL;
+	if (end < addr)
+		return -FL_ENOMEM;
+	for (; va < end; va = v.end) {
+		if (!fl_mm_next_vma(mm, va, &v) || v.start >= end || (v.start > va && flags == FL_MS_ASYNC))
+			return -FL_ENOMEM;
+		hole |= v.start > va;
+		if ((flags & FL_MS_INVALIDATE) && (v.vm_flags & FL_VM_LOCKED))
+			return -FL_EBUSY;
+	}
+	return hole ? -FL_ENOMEM : 0;
+}

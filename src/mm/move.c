@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Moving a mapping with its pages. Under one exclusive range lock over source and target:
+ *
+ *   1  set aside the VMA that will be at the target                          (may fail)
+ *   2  mark the source BUSY; pass its tables; for every leaf table that will be wanted at the target, make it and put a
+ *      placeholder into it, so that nobody takes it for empty and frees it   (may fail: the placeholders go, the mark is cleared)
+ *   3  mark the source STALE; take its entries out, and put them in at the target: one leaf lock at a time, so that no order of two
+ *      leaf locks is needed. Nobody can look at either place meanwhile: the source's faults wait, the target has no VMA.
+ *   4  flush the source, publish the index without it, publish the target
+ *
+ * Steps 3 and 4 cannot fail. Frames keep their counts: an entry moves, none is made.
+ */
+#include "mm/move.h"
+
+/* Of no meaning to the fault path, which never sees it: no VMA is there. */
+#define PLACEHOLDER (FL_PTE_MARKER | (fl_pte)0xf << FL_PTE_SHIFT)
+#define BATCH 64
+
+struct seek {
+	struct fl_mm *mm;
+	fl_va found;
+};
+
+static int first_live(void *arg, struct fl_table *t, fl_va start, fl_va end)
+{
+	struct seek *s = arg;
+	unsigned i = fl_leaf_index(&s->mm->tables, start);
+
+	for (; t->live && start < end; start += fl_mm_page(s->mm), i++) {
+		if (fl_entry_get(t, i)) {
+			s->found = start;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The first address in [start, end) that has an entry; end if there is none. */
+static fl_va next_live(struct fl_mm *mm, fl_va start, fl_va end)
+{
+	struct seek s = {.mm = mm, .found = end};
+
+	(void)fl_tables_for_each(&mm->tables, start, end, first_live, &s);
+	return s.found;
+}
+
+/* Where the pages after va stop sharing its leaf table, at the source or at the target. */
+static fl_va chunk_end(struct fl_mm *mm, fl_va va, fl_va from, fl_va to)
+{
+	fl_va source = fl_leaf_end(&mm->tables, va), target = fl_leaf_end(&mm->tables, to + (va - from)) - to + from;
+
+	return source < target ? source : target;
+}
+
+/* Set or take away the placeholder at va. -FL_ENOMEM: no table. */
+static int place(struct fl_mm *mm, fl_va va)
+{
+	struct fl_table *t = NULL;
+	int err;
+
+	while (!t) {
+		err = fl_table_ensure(&mm->tables, va);
+		if (err)
+			return err;
+		fl_rcu_read_lock();
+		t = fl_table_lock(&mm->tables, va);
+		fl_rcu_read_unlock();
+	}
+	fl_entry_set(t, fl_leaf_index(&mm->tables, va), PLACEHOLDER);
+	fl_table_unlock(t);
+	return 0;
+}
+
+static int drop_placeholders(void *arg, struct fl_table *t, fl_va start, fl_va end)
+{
+	struct fl_mm *mm = arg;
+	unsigned i = fl_leaf_index(&mm->tables, start);
+
+	for (; start < end && t->live; start += fl_mm_page(mm), i++) {
+		if (fl_entry_get(t, i) == PLACEHOLDER)
+			(void)fl_entry_clear(t, i);
+	}
+	return 0;
+}
+
+static void unprepare_target(struct fl_mm *mm, fl_va to, uint64_t len)
+{
+	(void)fl_tables_for_each(&mm->tables, to, to + len, drop_placeholders, mm);
+	fl_tables_free_empty(&mm->tables, to, to + len);
+}
+
+/* Step 2: a table at the target for every one of the source that has entries. */
+static int prepare_target(struct fl_mm *mm, fl_va from, uint64_t len, fl_va to)
+{
+	fl_va va, end = from + len;
+	int err = 0;
+
+	for (va = next_live(mm, from, end); !err && va < end; va = next_live(mm, va, end)) {
+		err = place(mm, to + (va - from));
+		va = chunk_end(mm, va, from, to);
+		if (va >= end)
+			break;
+	}
+	if (err)
+		unprepare_target(mm, to, len);
+	return err;
+}
+
+struct batch {
+	struct fl_mm *mm;
+	unsigned n;
+	fl_va va[BATCH];
+	fl_pte e[BATCH];
+};
+
+static int take(void *arg, struct fl_table *t, fl_va start, fl_va end)
+{
+	struct batch *b = arg;
+	unsigned i = fl_leaf_index(&b->mm->tables, start);
+
+	for (; start < end && t->live; start += fl_mm_page(b->mm), i++) {
+		if (!fl_entry_get(t, i))
+			continue;
+		if (b->n == BATCH)
+			return 1;
+		b->va[b->n] = start;
+		b->e[b->n++] = fl_entry_clear(t, i);
+	}
+	return 0;
+}
+
+/* Put what was taken where it goes: delta further on, modulo 2^64. */
+static void put(struct batch *b, fl_va delta)
+{
+	struct fl_tables *pt = &b->mm->tables;
+	struct fl_table *t;
+	unsigned i = 0;
+	fl_va end;
+
+	while (i < b->n) {
+		fl_rcu_read_lock();
+		t = fl_table_lock(pt, b->va[i] + delta);
+		fl_rcu_read_unlock();
+		if (!t)
+			fl_port_panic(__FILE__, __LINE__, "mremap: a table that holds a placeholder has gone");
+		end = fl_leaf_end(pt, b->va[i] + delta);
+		for (; i < b->n && b->va[i] + delta < end; i++)
+			fl_entry_set(t, fl_leaf_index(pt, b->va[i] + delta), b->e[i]);
+		fl_table_unlock(t);
+	}
+}
+
+/* Step 3, and the flush. */
+static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, bool wp)
+{
+	struct batch b = {.mm = r->mm};
+	struct fl_gather g;
+	fl_va va = from;
+	unsigned i;
+	int full;
+
+	fl_mm_gather_begin(&g, r->mm, r->task);
+	do {
+		b.n = 0;
+		full = fl_tables_for_each(&r->mm->tables, va, from + len, take, &b);
+		for (i = 0; i < b.n; i++) {
+			if (b.e[i] & FL_PTE_PRESENT)
+				fl_gather_protected(&g, b.va[i], fl_mm_page(r->mm));
+			if (!wp)
+				b.e[i] &= ~FL_PTE_UFFD_WP;
+		}
+		put(&b, to - from);
+		if (b.n)
+			va = b.va[b.n - 1] + fl_mm_page(r->mm);
+	} while (full);
+	fl_gather_end(&g);
+}
+
+/* What the source becomes: nothing, or with DONTUNMAP a mapping without pages, unlocked. */
+static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from, uint64_t len)
+{
+	struct fl_vma rest = {
+		.start = from,
+		.end = from + len,
+		.flags = v->flags & ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT),
+		.pgoff = v->pgoff + fl_pages(r->mm, from - v->start),
+		.object = v->object,
+		.uffd = v->uffd,
+		.anon_id = fl_load(&v->anon_id),
+	};
+
+	return fl_change_prepare(&r->change, from, from + len, r->flags & FL_MREMAP_DONTUNMAP ? &rest : NULL);
+}
+
+int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
+{
+	struct fl_mm *mm = r->mm;
+	struct fl_change target;
+	struct fl_vma moved = {
+		.start = to,
+		.end = to + new_len,
+		.flags = v->flags & ~FL_VM_UFFD_ANY, /* without EVENT_REMAP the new place is not registered */
+		.pgoff = v->pgoff + fl_pages(mm, from - v->start),
+		.object = v->object,
+	};
+	int err;
+
+	err = fl_change_stock(&target, &r->change);
+	if (err)
+		return err;
+	fl_store_seq(&v->mark, FL_VMA_BUSY); /* partner: a fault's load under a leaf lock */
+	err = prepare_target(mm, from, len, to);
+	if (!err) {
+		err = prepare_source(r, v, from, len);
+		if (err)
+			unprepare_target(mm, to, len);
+	}
+	if (err) {
+		fl_store_seq(&v->mark, 0);
+		fl_change_unstock(&target);
+		return err;
+	}
+	moved.anon_id = fl_load(&v->anon_id);
+	if (!moved.anon_id)
+		moved.pgoff = fl_pages(mm, to); /* nothing depends on it yet, and so it merges better */
+	fl_change_mark(&r->change);
+	move_entries(r, from, len, to, false);
+	fl_change_commit(&r->change);
+	if (fl_change_prepare(&target, moved.start, moved.end, &moved))
+		fl_port_panic(__FILE__, __LINE__, "mremap: what had been set aside was not enough");
+	fl_change_mark(&target);
+	fl_change_commit(&target);
+	return 0;
+}
