@@ -129,6 +129,19 @@ static uint32_t *word_in_frame(struct guest_mm *gm, fl_va va)
 }
 
 /*
+ * The same, after copying the page if it is shared. A thread that ends waits for nobody: a page that is not there
+ * holds no word worth a wait.
+ */
+static uint32_t *writable_word(struct guest_thread *th, fl_va va)
+{
+	struct fl_translation t;
+
+	if (!word_in_frame(th->mm, va) && fl_mm_walk(th->mm->mm, va, FL_READ, &t))
+		(void)fl_fault_in_writeable(&th->task, va, 4);
+	return word_in_frame(th->mm, va);
+}
+
+/*
  * A lock that the dying thread holds: say that its owner has died, as the kernel would, and wake one who waits. The kernel
  * comes to it later, and finds that it is not this thread's any more.
  */
@@ -136,9 +149,9 @@ static void release_robust(struct guest_thread *th, fl_va va)
 {
 	uint32_t *word, seen;
 
-	if (!in_engine(th->mm, va) || fl_make_resident(th, va, 4, FL_WRITE) < 4)
+	if (!in_engine(th->mm, va))
 		return;
-	word = word_in_frame(th->mm, va);
+	word = writable_word(th, va);
 	if (!word)
 		return;
 	seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
@@ -160,15 +173,14 @@ static void walk_robust(struct guest_thread *th)
 	uint64_t entry, next;
 
 	_Static_assert(sizeof(head) == ROBUST_HEAD_BYTES, "struct robust_list_head is 24 bytes");
-	if (fl_copy_from_user(&th->task, &head, th->robust_list, sizeof(head)))
+	if (fl_copy_from_user_nofault(&th->task, &head, th->robust_list, sizeof(head)))
 		return;
 	entry = head.next;
 	for (unsigned i = 0; i < ROBUST_MAX && (entry & ~1ull) != th->robust_list; i++) {
-		if (fl_copy_from_user(&th->task, &next, entry & ~1ull, sizeof(next)))
+		if (fl_copy_from_user_nofault(&th->task, &next, entry & ~1ull, sizeof(next)))
 			return;
 		if (!(entry & 1) && entry != head.pending)
 			release_robust(th, entry + head.offset);
-		(void)fl_make_resident(th, entry & ~1ull, sizeof(next), FL_READ);
 		entry = next;
 	}
 	if (head.pending && !(head.pending & 1))
@@ -179,8 +191,8 @@ void fl_futex_thread_exiting(struct guest_thread *th)
 {
 	if (th->robust_list)
 		walk_robust(th);
-	if (th->clear_child_tid && fl_io_engine(th->clear_child_tid, 4))
-		(void)fl_make_resident(th, th->clear_child_tid, 4, FL_WRITE);
+	if (th->clear_child_tid && in_engine(th->mm, th->clear_child_tid))
+		(void)writable_word(th, th->clear_child_tid);
 }
 
 /*
@@ -191,7 +203,7 @@ void fl_futex_thread_gone(struct guest_thread *th, struct guest_mm *gm, fl_va cl
 {
 	uint32_t *word, tid = (uint32_t)th->tid;
 
-	if (!clear_child_tid || !in_engine(gm, clear_child_tid))
+	if (gm->users <= 1 || !clear_child_tid || !in_engine(gm, clear_child_tid))
 		return;
 	word = word_in_frame(gm, clear_child_tid);
 	if (word)

@@ -105,6 +105,54 @@ bool fl_io_bounce_write(struct guest_thread *th, fl_va dst, const void *src, uin
 /* Run a read on a bounce buffer (sys_bounce.c). */
 void fl_io_bounced_read(struct fl_io_transfer *x);
 
+/*
+ * The userfaultfd behind a descriptor of the thread (carrier.c), or NULL. Fast for processes that cannot have one.
+ * nonblock: how it was opened, or what fcntl has made of that.
+ */
+struct fl_uffd *fl_carrier_of(struct guest_thread *th, int fd, bool *nonblock);
+/* Is it one that polls POLLERR: before its handshake, or in blocking mode? */
+bool fl_carrier_polls_error(struct guest_thread *th, int fd);
+/* The same for a pipe by its inode, as epoll's fdinfo names it; fd: the descriptor that was registered. */
+bool fl_carrier_is_inode(struct guest *g, uint64_t ino);
+/* The process may have got one from another process. */
+void fl_carrier_received(struct guest_thread *th);
+/* Any in the guest that this process may have? */
+static inline bool fl_carrier_any(const struct guest_thread *th)
+{
+	return th->g->carriers && th->proc->may_have_uffd;
+}
+
+/* The place in the bounce buffer of what one argument points to. */
+struct fl_io_slot {
+	const struct fl_call_arg *arg;
+	fl_va va;        /* the guest's pointer */
+	uint64_t size;   /* bytes in the bounce buffer */
+	uint64_t offset; /* where */
+	bool is_length;  /* the length of a LENPTR argument, 4 bytes in and out */
+};
+
+#define FL_IO_SLOTS (2 * FL_CALL_ARGS)
+#define FL_IO_EXTRA 32u
+
+/* A call on a bounce buffer. The caller sets th, and prepare and finish if he changes what goes in or comes out. */
+struct fl_io_bounced {
+	struct guest_thread *th;
+	/* The slots are filled; `before` may be changed, and arguments that are no pointers be set. With it all pointers are bounced. */
+	void (*prepare)(struct fl_io_bounced *b);
+	/* The call has returned result; `after` may be changed. Returns what the guest shall see. */
+	int64_t (*finish)(struct fl_io_bounced *b, uint8_t *after, int64_t result);
+	const void *data; /* theirs */
+	uint64_t nr;
+	const struct fl_call *call;
+	uint64_t args[6]; /* as the guest gave them */
+	struct fl_io_slot slots[FL_IO_SLOTS];
+	unsigned nslots;
+	uint64_t bytes, extra; /* extra: offset of FL_IO_EXTRA bytes for prepare */
+	uint8_t *before;       /* what was put into the buffer */
+	fl_va bounce;
+};
+void fl_io_run_bounced(struct fl_io_bounced *b);
+
 /* Handlers by class. */
 void fl_io_struct(struct guest_thread *th);    /* sys_io.c */
 void fl_io_opaque(struct guest_thread *th);    /* sys_io.c */

@@ -53,6 +53,7 @@ static inline bool fl_engine_zone(fl_va va)
 /* Hidden pages, the same in every address space: code, control, then room for bounce buffers. */
 #define FL_HIDDEN_CODE FL_HOST_TOP_START
 #define FL_HIDDEN_CTL (FL_HIDDEN_CODE + 0x1000)
+#define FL_HIDDEN_SCRATCH (FL_HIDDEN_CTL + 3904) /* 192 bytes behind the control block: fl_scratch */
 #define FL_HIDDEN_BOUNCE (FL_HIDDEN_CODE + 0x10000)
 #define FL_HIDDEN_END (FL_HIDDEN_CODE + 0x10000000)
 
@@ -168,6 +169,7 @@ struct guest_thread {
 	bool regs_valid, regs_dirty;
 
 	/* Signals. */
+	uint64_t held;         /* SEGV, BUS sent by somebody while the guest blocks them: to be sent again */
 	uint64_t virt_blocked; /* the guest blocks SEGV, BUS (bits sig - 1); never so in the host */
 	struct {
 		uint64_t sp, size;
@@ -204,7 +206,8 @@ struct guest_thread {
 	uint64_t affinity[16];
 	uint32_t affinity_words;
 
-	uint64_t faults, last_fault_ns;
+	uint64_t faults, faults_at_tick, last_fault_ns; /* affinity.c */
+	bool pulled;                                    /* affinity.c: on the supervisor's core for now */
 	bool at_gate; /* the fiber waits for a fork of its address space to reach the host */
 	fl_va ahead_next;     /* where a fault in sequence would be */
 	uint32_t ahead_pages; /* how many pages the last one in sequence was given */
@@ -228,6 +231,7 @@ struct guest {
 	pid_t first_pid;
 	int first_status;
 	bool first_done;
+	struct fl_carrier *carriers; /* userfaultfd descriptors in the guest: carrier.c */
 	struct fl_host *host; /* what depends on the host: filter, timers, agents, orphan stops; host.h */
 };
 
@@ -298,6 +302,11 @@ size_t fl_host_write(struct guest_mm *gm, fl_va va, const void *src, size_t n);
 size_t fl_make_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_access access);
 /* Whether all of [va, va + n) is in the host's mappings with these rights now, without faulting anything in. */
 bool fl_is_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_access access);
+/*
+ * One fault through fl_handle_fault, with the observer told and the thread kept where it takes signals. Nothing is mapped in the host. In
+ * kernel mode (rf->kernel) only fatal signals end it. After it the thread may be gone, or a stop be pushed back.
+ */
+enum fl_outcome fl_fault_resolve(struct guest_thread *th, struct run_fault *rf);
 /* A hidden range of n bytes of host memory (private, zeroed), for bounce buffers; 0: none. Not inherited by fork's child. */
 fl_va fl_bounce_map(struct guest_mm *gm, size_t n);
 void fl_bounce_unmap(struct guest_mm *gm, fl_va va, size_t n);
@@ -359,7 +368,11 @@ void fl_carrier_poll(struct guest *g);
 /* carrier.c: everything is over; free what is left. */
 void fl_carrier_fini(struct guest *g);
 
-/* sigmask.c: whether a signal set of the guest (in its memory) needs SEGV and BUS taken out: see there. */
+/*
+ * sigmask.c: an address from which the kernel may read the guest's signal set at va: va itself, or, if the set has SEGV or BUS, a
+ * hidden place with a copy that lacks them. The caller puts the argument register back at the call's end.
+ */
+fl_va fl_sigset_host(struct guest_thread *th, fl_va va);
 #define FL_SIG_BIT(sig) (1ull << ((sig)-1))
 #define FL_SIG_OURS (FL_SIG_BIT(SIGSEGV) | FL_SIG_BIT(SIGBUS))
 

@@ -4,8 +4,6 @@
  * lack. They run on a bounce buffer, hidden host memory of the thread's own; the engine's copy then brings the
  * bytes to the guest, faulting pages in as Linux would, and only those that Linux would write.
  *
- *   slot   the place in the bounce buffer of what one argument points to
- *
  * A call that the kernel restarts by itself (restart_syscall: poll, nanosleep) keeps the addresses it was first given, which are the
  * bounce buffer's. So th->restart remembers the slots, and restart_syscall's end copies out as the call's own would
  * have. If a handler ran instead, the kernel forgets the restart, and so do we at the next bounced call.
@@ -99,8 +97,10 @@ void fl_io_bounced_read(struct fl_io_transfer *x)
 	fl_va bounce = fl_io_bounce(th, sizeof(header) + room);
 	int64_t result, seen;
 
-	if (!bounce)
+	if (!bounce) {
+		fl_skip_syscall(th, -ENOMEM);
 		return;
+	}
 	header.vector = (struct fl_io_seg){bounce + sizeof(header), room};
 	if (x->nr == SYS_recvfrom && x->args[4]) {
 		if (fl_io_copy_in(th, &header.address_len, x->args[5], 4)) {
@@ -134,39 +134,17 @@ void fl_io_bounced_read(struct fl_io_transfer *x)
 
 /* ---- Calls with structures --------------------------------------------------------------------------- */
 
-struct slot {
-	const struct fl_call_arg *arg;
-	fl_va va;        /* the guest's pointer */
-	uint64_t size;   /* bytes in the bounce buffer */
-	uint64_t offset; /* where */
-	bool is_length;  /* the length of a LENPTR argument, 4 bytes in and out */
-};
-
-#define SLOTS_MAX (2 * FL_CALL_ARGS)
-
-struct consuming {
-	struct guest_thread *th;
-	uint64_t nr;
-	const struct fl_call *call;
-	uint64_t args[6];
-	struct slot slots[SLOTS_MAX];
-	unsigned nslots;
-	uint64_t bytes;
-	uint8_t *before; /* what was put into the buffer */
-	fl_va bounce;
-};
-
-static struct slot *add_slot(struct consuming *c, const struct fl_call_arg *arg, fl_va va, uint64_t size)
+static struct fl_io_slot *add_slot(struct fl_io_bounced *c, const struct fl_call_arg *arg, fl_va va, uint64_t size)
 {
-	struct slot *s = &c->slots[c->nslots++];
+	struct fl_io_slot *s = &c->slots[c->nslots++];
 
-	*s = (struct slot){.arg = arg, .va = va, .size = size, .offset = c->bytes};
+	*s = (struct fl_io_slot){.arg = arg, .va = va, .size = size, .offset = c->bytes};
 	c->bytes += (size + 15) & ~(uint64_t)15;
 	return s;
 }
 
 /* Bytes of one argument; false: more than we bounce, or senseless, which the kernel shall judge. */
-static bool argument_bytes(struct consuming *c, const struct fl_call_arg *arg, uint64_t *bytes)
+static bool argument_bytes(struct fl_io_bounced *c, const struct fl_call_arg *arg, uint64_t *bytes)
 {
 	uint64_t n = c->args[arg->len];
 	uint32_t length;
@@ -199,7 +177,7 @@ static bool argument_bytes(struct consuming *c, const struct fl_call_arg *arg, u
 }
 
 /* Lay the slots out, and read what the kernel will read. False: run the call as it is. */
-static bool plan(struct consuming *c)
+static bool plan(struct fl_io_bounced *c)
 {
 	for (unsigned i = 0; i < FL_CALL_ARGS && c->call->args[i].size; i++) {
 		const struct fl_call_arg *arg = &c->call->args[i];
@@ -207,7 +185,7 @@ static bool plan(struct consuming *c)
 
 		if (!c->args[arg->index])
 			continue;
-		if (!fl_engine_zone(c->args[arg->index]) &&
+		if (!c->prepare && !fl_engine_zone(c->args[arg->index]) &&
 		    !(arg->size == FL_SIZE_LENPTR && fl_engine_zone(c->args[arg->len])))
 			continue;
 		if (!argument_bytes(c, arg, &bytes) || fl_io_gone(c->th))
@@ -219,13 +197,15 @@ static bool plan(struct consuming *c)
 	return c->nslots > 0;
 }
 
-static bool fill_slots(struct consuming *c)
+static bool fill_slots(struct fl_io_bounced *c)
 {
+	c->extra = c->bytes;
+	c->bytes += FL_IO_EXTRA;
 	c->before = calloc(1, c->bytes);
 	if (!c->before)
 		return false;
 	for (unsigned i = 0; i < c->nslots; i++) {
-		struct slot *s = &c->slots[i];
+		struct fl_io_slot *s = &c->slots[i];
 
 		if (!(s->arg->dir & FL_ARG_IN) && !s->is_length)
 			continue;
@@ -233,11 +213,13 @@ static bool fill_slots(struct consuming *c)
 			return false;
 	}
 	c->bounce = fl_io_bounce(c->th, c->bytes);
-	return c->bounce && fl_io_bounce_write(c->th, c->bounce, c->before, c->bytes);
+	if (c->bounce && c->prepare)
+		c->prepare(c);
+	return c->bounce && !fl_io_gone(c->th) && fl_io_bounce_write(c->th, c->bounce, c->before, c->bytes);
 }
 
 /* How much of a slot the kernel may have written, result being what it returned. */
-static uint64_t written(const struct consuming *c, const struct slot *s, const uint8_t *after, int64_t result)
+static uint64_t written(const struct fl_io_bounced *c, const struct fl_io_slot *s, const uint8_t *after, int64_t result)
 {
 	bool interrupted = result == -EINTR || (result <= ERESTART_FIRST && result >= ERESTART_LAST);
 	uint32_t length;
@@ -266,17 +248,20 @@ static uint64_t written(const struct consuming *c, const struct slot *s, const u
 	return s->size;
 }
 
-static int64_t copy_slots(struct consuming *c, int64_t result)
+static int64_t copy_slots(struct fl_io_bounced *c, int64_t result)
 {
 	uint8_t *after = malloc(c->bytes);
-	int64_t seen = result;
+	int64_t seen;
 
 	if (!after || !fl_io_bounce_read(c->th, after, c->bounce, c->bytes)) {
 		free(after);
 		return result < 0 ? result : -EFAULT;
 	}
+	if (c->finish)
+		result = c->finish(c, after, result);
+	seen = result;
 	for (unsigned i = 0; i < c->nslots && !fl_io_gone(c->th); i++) {
-		const struct slot *s = &c->slots[i];
+		const struct fl_io_slot *s = &c->slots[i];
 		uint64_t n = written(c, s, after, result);
 
 		if (!n)
@@ -292,19 +277,19 @@ static int64_t copy_slots(struct consuming *c, int64_t result)
 }
 
 /* Keep the slots for restart_syscall. */
-static void remember(struct consuming *c)
+static void remember(struct fl_io_bounced *c)
 {
 	c->th->restart.nr = (uint32_t)c->nr;
 	memcpy(c->th->restart.args, c->args, sizeof(c->args));
 }
 
-static void run_bounced(struct consuming *c)
+static void run_bounced(struct fl_io_bounced *c)
 {
 	struct guest_thread *th = c->th;
 	int64_t result, seen;
 
 	for (unsigned i = 0; i < c->nslots; i++) {
-		const struct slot *s = &c->slots[i];
+		const struct fl_io_slot *s = &c->slots[i];
 
 		fl_set_arg(th, s->is_length ? s->arg->len : s->arg->index, c->bounce + s->offset);
 	}
@@ -321,14 +306,14 @@ static void run_bounced(struct consuming *c)
 }
 
 /* Everything the call touches is there, and nobody can take it away. */
-static bool all_there(struct consuming *c)
+static bool all_there(struct fl_io_bounced *c)
 {
 	struct fl_io_gap gap;
 
 	if (!fl_io_alone(c->th))
 		return false;
 	for (unsigned i = 0; i < c->nslots; i++) {
-		const struct slot *s = &c->slots[i];
+		const struct fl_io_slot *s = &c->slots[i];
 		bool out = (s->arg->dir & FL_ARG_OUT) || s->is_length;
 
 		if (fl_io_missing(c->th, s->va, s->size, out ? FL_WRITE : FL_READ, &gap))
@@ -337,20 +322,28 @@ static bool all_there(struct consuming *c)
 	return true;
 }
 
-void fl_io_consuming(struct guest_thread *th)
+void fl_io_run_bounced(struct fl_io_bounced *c)
 {
-	struct consuming c = {.th = th, .nr = fl_regs(th)->orig_rax};
+	struct guest_thread *th = c->th;
 
 	th->restart.nr = 0;
-	c.call = fl_call_find(c.nr);
-	fl_io_args(th, c.args);
-	if (!plan(&c) || all_there(&c) || fl_io_gone(th))
+	c->nr = fl_regs(th)->orig_rax;
+	c->call = fl_call_find(c->nr);
+	fl_io_args(th, c->args);
+	if (!plan(c) || (!c->prepare && all_there(c)) || fl_io_gone(th))
 		return;
-	if (fill_slots(&c))
-		run_bounced(&c);
+	if (fill_slots(c))
+		run_bounced(c);
 	else if (!fl_io_gone(th))
-		fl_skip_syscall(th, c.before ? -EFAULT : -ENOMEM);
-	free(c.before);
+		fl_skip_syscall(th, c->before ? -EFAULT : -ENOMEM);
+	free(c->before);
+}
+
+void fl_io_consuming(struct guest_thread *th)
+{
+	struct fl_io_bounced c = {.th = th};
+
+	fl_io_run_bounced(&c);
 }
 
 /*
@@ -359,7 +352,7 @@ void fl_io_consuming(struct guest_thread *th)
  */
 void fl_io_restart(struct guest_thread *th)
 {
-	struct consuming c = {.th = th, .nr = th->restart.nr, .bounce = th->bounce};
+	struct fl_io_bounced c = {.th = th, .nr = th->restart.nr, .bounce = th->bounce};
 	int64_t result, seen;
 
 	if (!c.nr)
