@@ -143,9 +143,7 @@ int fl_table_ensure(struct fl_tables *pt, fl_va va)
 		fl_rcu_read_unlock();
 		if (level == 0)
 			break;
-		if (chain && chain->level + 1u == level)
-			continue;
-		/* More is missing than it seemed, or less. */
+		/* The first time; or by now more is missing than what was built, or less. */
 		if (chain)
 			free_tree(chain);
 		chain = build_chain(pt, va, level - 1);

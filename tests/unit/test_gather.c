@@ -90,6 +90,7 @@ static void gather_frees_only_after_the_machine_has_confirmed(void **state)
 	assert_int_equal(flushed.used, 3);
 	assert_int_equal(fl_frames_used(frames), 2);
 	assert_int_equal(fl_load(&fl_frame_meta(frames, fl_pte_pfn(kept))->maps), 0);
+	assert_int_equal(fl_load(&fl_frame_meta(frames, fl_frames_zero_pfn(frames))->maps), 0);
 	fl_gather_end(&g);
 	assert_int_equal(flushed.calls, 1);
 	fl_frame_put(frames, &t, fl_pte_pfn(kept));
