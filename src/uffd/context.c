@@ -68,7 +68,7 @@ void fl_uffd_info(struct fl_uffd *u, struct fl_uffd_info *info)
 
 bool fl_uffd_range_ok(const struct fl_uffd *u, uint64_t start, uint64_t len)
 {
-	uint64_t within = fl_page_size(&u->mm->tables) - 1, top = u->mm->arch->task_size;
+	uint64_t within = fl_mm_page(u->mm) - 1, top = u->mm->arch->task_size;
 
 	return !((start | len) & within) && len && start < top && len <= top - start;
 }

@@ -53,8 +53,8 @@ static int install(const struct fill *f, fl_va va, fl_pfn pfn)
 		err = fl_fault_install(f->task, f->mm, NULL, va, pfn);
 	} while (err == -FL_EAGAIN && ++tries < TRIES);
 	while (err == -FL_EAGAIN) {
-		err = fl_range_lock(&f->mm->ranges, &lock, f->task, va, va + fl_page_size(&f->mm->tables),
-				    FL_RANGE_SHARED, FL_WAIT_KILLABLE);
+		err = fl_range_lock(&f->mm->ranges, &lock, f->task, va, va + fl_mm_page(f->mm), FL_RANGE_SHARED,
+				    FL_WAIT_KILLABLE);
 		if (err)
 			break;
 		/* Only a table that went away, empty, under a shared lock can still send us round again. */
@@ -67,7 +67,7 @@ static int install(const struct fill *f, fl_va va, fl_pfn pfn)
 static int fill_page(const struct fill *f, uint64_t done)
 {
 	struct fl_frames *frames = f->mm->frames;
-	size_t page = (size_t)fl_page_size(&f->mm->tables);
+	size_t page = (size_t)fl_mm_page(f->mm);
 	fl_pfn pfn = FL_PFN_NONE;
 	int err;
 
@@ -99,7 +99,7 @@ static int64_t fill_range(const struct fill *f)
 		else
 			err = fill_page(f, done);
 		if (!err)
-			done += fl_page_size(&f->mm->tables);
+			done += fl_mm_page(f->mm);
 	}
 	return done ? (int64_t)done : err;
 }

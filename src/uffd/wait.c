@@ -39,7 +39,7 @@ void fl_uffd_wake(struct fl_uffd *u, fl_va start, fl_va end)
 static struct fl_uffd_msg make_message(const struct fl_uffd *u, uint32_t features, const struct fl_task *t,
 				       const struct fl_fault *f)
 {
-	fl_va page = fl_page_size(&u->mm->tables);
+	fl_va page = fl_mm_page(u->mm);
 	struct fl_uffd_msg msg = {.event = FL_UFFD_EVENT_PAGEFAULT};
 	union {
 		uint32_t word[2];
