@@ -213,6 +213,44 @@ static void pinned_frame_stays_with_its_owner(void **state)
 	fl_frame_unpin(w.frames, tr.pfn);
 }
 
+static void frame_that_is_pinned_is_not_written_in_place(void **state)
+{
+	struct fl_translation tr;
+	struct thread child;
+
+	(void)state;
+	world_map(&w, BASE, 1, RW);
+	poke(&w.cpu, BASE, 1);
+	fork_into(&child, &w.task);
+	assert_true(fl_mm_walk(w.mm, BASE, FL_READ, &tr));
+	fl_frame_pin(w.frames, tr.pfn);
+	thread_close(&child);
+	/* Mapped once, but whoever pinned it while it was shared reads what it was. */
+	assert_int_equal(poke(&w.cpu, BASE, 2), FL_KIND_COW_COPY);
+	assert_int_equal(*(uint8_t *)fl_frame_data(w.frames, tr.pfn), 1);
+	fl_frame_unpin(w.frames, tr.pfn);
+	assert_int_equal(used(), 2);
+}
+
+static void other_cpus_see_the_new_frame(void **state)
+{
+	struct thread other, child;
+
+	(void)state;
+	world_map(&w, BASE, 2, RW);
+	thread_open(&other, &w, w.mm, 3);
+	/* It has the zero frame in its TLB, and then a shared one. */
+	peek(&other.cpu, BASE, 0);
+	assert_int_equal(poke(&w.cpu, BASE, 1), FL_KIND_ANON);
+	peek(&other.cpu, BASE, 1);
+	fork_into(&child, &w.task);
+	peek(&other.cpu, BASE, 1);
+	assert_int_equal(poke(&w.cpu, BASE, 2), FL_KIND_COW_COPY);
+	peek(&other.cpu, BASE, 2);
+	thread_close(&child);
+	thread_close(&other);
+}
+
 static void whole_page_is_copied(void **state)
 {
 	struct thread child;
@@ -311,7 +349,106 @@ static void writes_on_both_sides_at_once_stay_apart(void **state)
 {
 	(void)state;
 	world_map(&w, BASE, 1, RW);
-	for_each_schedule(500, write_on_both_sides);
+	for_each_schedule(SCHEDULES(2000, 300), write_on_both_sides);
+}
+
+/*
+ * While a frame is replaced, no CPU may see the new one as long as another still sees the old one: who has been told of
+ * the write must see it.
+ */
+static struct thread group[3];
+static uint32_t told;
+
+static void write_once(void *arg)
+{
+	poke(&((struct thread *)arg)->cpu, BASE, 1);
+}
+
+static void read_and_tell(void *arg)
+{
+	uint8_t value;
+
+	for (int i = 0; i < 8; i++) {
+		CHECK(fl_vcpu_load(&((struct thread *)arg)->cpu, BASE, &value, 1) == FL_FAULT_DONE);
+		if (value == 1)
+			fl_store_release(&told, 1);
+	}
+}
+
+static void read_when_told(void *arg)
+{
+	uint8_t value;
+
+	for (int i = 0; i < 8; i++) {
+		bool expect = fl_load_acquire(&told) != 0;
+
+		CHECK(fl_vcpu_load(&((struct thread *)arg)->cpu, BASE, &value, 1) == FL_FAULT_DONE);
+		CHECK(value == 1 || !expect);
+	}
+}
+
+static void replace_under_readers(size_t schedule)
+{
+	/* The last to come is the first to be shot down. */
+	void (*const body[])(void *) = {read_when_told, read_and_tell, write_once, write_once};
+	void *const arg[] = {&group[0], &group[1], &group[2], &group[3]};
+
+	(void)schedule;
+	told = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		thread_open(&group[i], &w, w.mm, 2 + i);
+		peek(&group[i].cpu, BASE, 0);
+	}
+	run_concurrently(body, arg, 4);
+	for (unsigned i = 0; i < 4; i++)
+		thread_close(&group[i]);
+	assert_int_equal(fl_madvise(&w.task, BASE, PAGE, FL_MADV_DONTNEED), 0);
+}
+
+static void readers_never_go_back_to_the_old_frame(void **state)
+{
+	(void)state;
+	world_map(&w, BASE, 1, RW);
+	for_each_schedule(SCHEDULES(10000, 300), replace_under_readers);
+}
+
+/* A frame prepared as a copy must not become the fresh page of one that was dropped meanwhile. */
+
+static void drop_once(void *arg)
+{
+	CHECK(fl_madvise(&((struct thread *)arg)->task, BASE, PAGE, FL_MADV_DONTNEED) == 0);
+}
+
+static void copy_against_drop(size_t schedule)
+{
+	void (*const body[])(void *) = {write_once, drop_once};
+	void *const arg[] = {&group[0], &group[1]};
+	struct thread child;
+	uint8_t first;
+
+	(void)schedule;
+	poke(&w.cpu, BASE + 9, 7);
+	fork_into(&child, &w.task);
+	for (unsigned i = 0; i < 2; i++)
+		thread_open(&group[i], &w, w.mm, 2 + i);
+	run_concurrently(body, arg, 2);
+	for (unsigned i = 0; i < 2; i++)
+		thread_close(&group[i]);
+	/* Written before the drop, it is gone; after it, the rest of the page is. */
+	assert_int_equal(fl_vcpu_load(&w.cpu, BASE, &first, 1), FL_FAULT_DONE);
+	assert_in_range(first, 0, 1);
+	peek(&w.cpu, BASE + 9, 0);
+	peek(&child.cpu, BASE + 9, 7);
+	thread_close(&child);
+	assert_int_equal(fl_madvise(&w.task, BASE, PAGE, FL_MADV_DONTNEED), 0);
+	assert_int_equal(used(), 1);
+}
+
+static void copy_of_a_dropped_page_is_thrown_away(void **state)
+{
+	(void)state;
+	world_map(&w, BASE, 1, RW);
+	for_each_schedule(SCHEDULES(2000, 300), copy_against_drop);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -319,12 +456,22 @@ static void writes_on_both_sides_at_once_stay_apart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(write_after_fork_copies_once),          TEST(parent_writes_first),
-		TEST(last_owner_after_exit_reuses),          TEST(last_owner_after_dontneed_reuses),
-		TEST(three_generations_share_and_part),      TEST(shared_zero_frame_becomes_a_fresh_one),
-		TEST(write_right_that_comes_back_reuses),    TEST(protection_gives_no_way_round_a_share),
-		TEST(pinned_frame_stays_with_its_owner),     TEST(whole_page_is_copied),
-		TEST(copy_without_a_frame_is_out_of_memory), TEST(writes_on_both_sides_at_once_stay_apart),
+		TEST(write_after_fork_copies_once),
+		TEST(parent_writes_first),
+		TEST(last_owner_after_exit_reuses),
+		TEST(last_owner_after_dontneed_reuses),
+		TEST(three_generations_share_and_part),
+		TEST(shared_zero_frame_becomes_a_fresh_one),
+		TEST(write_right_that_comes_back_reuses),
+		TEST(protection_gives_no_way_round_a_share),
+		TEST(pinned_frame_stays_with_its_owner),
+		TEST(whole_page_is_copied),
+		TEST(frame_that_is_pinned_is_not_written_in_place),
+		TEST(other_cpus_see_the_new_frame),
+		TEST(readers_never_go_back_to_the_old_frame),
+		TEST(copy_of_a_dropped_page_is_thrown_away),
+		TEST(copy_without_a_frame_is_out_of_memory),
+		TEST(writes_on_both_sides_at_once_stay_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -421,7 +421,7 @@ static void growth_survives_every_failing_allocation(void **state)
 static struct {
 	struct fl_task task;
 	enum fl_outcome outcome;
-	unsigned flags;
+	unsigned flags, retries;
 	uint32_t ended;
 } waiter;
 
@@ -431,6 +431,7 @@ static void fault_against_a_writer(void *unused)
 
 	(void)unused;
 	waiter.outcome = fault(&waiter.task, BASE, FL_WRITE, waiter.flags, &f);
+	waiter.retries = f.retries;
 	fl_store_release(&waiter.ended, 1);
 }
 
@@ -464,6 +465,7 @@ static void wait_ended_by_a_signal(size_t schedule)
 	/* Or the fault came first. */
 	assert_true(waiter.outcome == FL_FAULT_DONE ||
 		    waiter.outcome == (waiter.flags ? FL_FAULT_SIGNAL : FL_FAULT_KERNEL_FIXUP));
+	assert_in_range(waiter.retries, 0, 3); /* after that it sleeps */
 	fl_task_exit(&waiter.task);
 	assert_int_equal(fl_madvise(&w.task, BASE, PAGE, FL_MADV_DONTNEED), 0);
 	world_check(&w);
@@ -473,7 +475,7 @@ static void fatal_signal_ends_the_wait_for_a_writer(void **state)
 {
 	(void)state;
 	world_map(&w, BASE, 1, RW);
-	for_each_schedule(100, wait_ended_by_a_signal);
+	for_each_schedule(SCHEDULES(1000, 100), wait_ended_by_a_signal);
 }
 
 static void every_outcome_and_kind_has_a_name(void **state)

@@ -20,7 +20,6 @@
 
 #define RW (FL_PROT_READ | FL_PROT_WRITE)
 #define THREADS 4
-#define SCHEDULES 400
 
 static struct world w;
 static struct thread threads[THREADS];
@@ -103,7 +102,36 @@ static void fault_against_fault(size_t schedule)
 static void faults_on_one_page_lose_no_write(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_fault);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_fault);
+}
+
+/* Fetch against fetch: a fault that finds the page of another there is no refusal. */
+
+static void fetch_each_page(void *arg)
+{
+	struct thread *t = arg;
+	uint8_t value;
+
+	for (fl_va page = 0; page < 4; page++) {
+		CHECK(try_access(&t->cpu, BASE + page * PAGE, number(t) % 2 ? FL_READ : FL_EXEC) == FL_FAULT_DONE);
+		CHECK(look(t, BASE + page * PAGE, &value) == FL_FAULT_DONE && value == 0);
+	}
+}
+
+static void fetch_against_fetch(size_t schedule)
+{
+	void (*const body[])(void *) = {fetch_each_page, fetch_each_page, fetch_each_page, fetch_each_page};
+
+	(void)schedule;
+	world_map(&w, BASE, 4, FL_PROT_READ | FL_PROT_EXEC);
+	run(body, THREADS);
+	assert_int_equal(fl_munmap(&w.task, BASE, 4 * PAGE), 0);
+}
+
+static void fetches_at_once_all_succeed(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(1500, 300), fetch_against_fetch);
 }
 
 /* Fault against munmap. Pages 0 to 3 lie in one table, the last ones in another. */
@@ -148,7 +176,7 @@ static void fault_against_munmap(size_t schedule)
 static void munmap_leaves_nothing_behind(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_munmap);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_munmap);
 }
 
 /* A table that comes and goes under a neighbour's faults. */
@@ -194,7 +222,7 @@ static void fault_against_vanishing_tables(size_t schedule)
 static void tables_that_vanish_are_made_again(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_vanishing_tables);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_vanishing_tables);
 }
 
 /* Fault against mprotect. done counts: odd, the page is read-only. */
@@ -249,7 +277,7 @@ static void fault_against_mprotect(size_t schedule)
 static void mprotect_is_obeyed_once_it_returns(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_mprotect);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_mprotect);
 }
 
 /* Fault against DONTNEED: a byte is what was written last, or zero if the page was dropped since. */
@@ -292,7 +320,7 @@ static void fault_against_dontneed(size_t schedule)
 static void dontneed_gives_zeros_or_the_last_write(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_dontneed);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_dontneed);
 }
 
 /*
@@ -355,7 +383,7 @@ static void fault_against_fork(size_t schedule)
 static void fork_is_a_snapshot_and_loses_no_write(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_fork);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_fork);
 }
 
 /* Writers of the child and of the parent, and the child's exit, on frames that they share. */
@@ -412,7 +440,7 @@ static void fault_against_exit(size_t schedule)
 static void exit_of_a_sharer_returns_every_frame(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fault_against_exit);
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_exit);
 }
 
 /* The last of several threads to exit takes the address space with it, whoever it is. */
@@ -448,7 +476,7 @@ static void last_thread_takes_everything_with_it(void **state)
 {
 	(void)state;
 	world_map(&w, BASE, 4, RW);
-	for_each_schedule(SCHEDULES, exit_against_exit);
+	for_each_schedule(SCHEDULES(1500, 300), exit_against_exit);
 }
 
 /* Stacks: two threads grow one at once, to different depths. */
@@ -484,7 +512,7 @@ static void growth_against_growth(size_t schedule)
 static void stack_grown_by_several_is_one_mapping(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, growth_against_growth);
+	for_each_schedule(SCHEDULES(1500, 300), growth_against_growth);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -492,11 +520,11 @@ static void stack_grown_by_several_is_one_mapping(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(faults_on_one_page_lose_no_write),       TEST(munmap_leaves_nothing_behind),
-		TEST(tables_that_vanish_are_made_again),      TEST(mprotect_is_obeyed_once_it_returns),
-		TEST(dontneed_gives_zeros_or_the_last_write), TEST(fork_is_a_snapshot_and_loses_no_write),
-		TEST(exit_of_a_sharer_returns_every_frame),   TEST(last_thread_takes_everything_with_it),
-		TEST(stack_grown_by_several_is_one_mapping),
+		TEST(faults_on_one_page_lose_no_write),      TEST(munmap_leaves_nothing_behind),
+		TEST(fetches_at_once_all_succeed),           TEST(tables_that_vanish_are_made_again),
+		TEST(mprotect_is_obeyed_once_it_returns),    TEST(dontneed_gives_zeros_or_the_last_write),
+		TEST(fork_is_a_snapshot_and_loses_no_write), TEST(exit_of_a_sharer_returns_every_frame),
+		TEST(last_thread_takes_everything_with_it),  TEST(stack_grown_by_several_is_one_mapping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,7 +283,7 @@ static void no_atomic_addition_is_lost(void **state)
 {
 	(void)state;
 	world_map(&w, BASE, 1, RW);
-	for_each_schedule(200, add_against_forks);
+	for_each_schedule(SCHEDULES(500, 100), add_against_forks);
 }
 
 /*
@@ -343,7 +343,7 @@ static void shoot_down_a_block(size_t schedule)
 static void shoot_down_waits_for_a_safe_point(void **state)
 {
 	(void)state;
-	for_each_schedule(100, shoot_down_a_block);
+	for_each_schedule(SCHEDULES(500, 100), shoot_down_a_block);
 }
 
 /* Blocks that fault on the way, while others take the pages away: nobody waits for himself or in a circle. */
@@ -385,7 +385,7 @@ static void blocks_that_fault_do_not_deadlock(void **state)
 {
 	(void)state;
 	world_map(&w, BASE, 5, RW);
-	for_each_schedule(200, fault_within_blocks);
+	for_each_schedule(SCHEDULES(1000, 200), fault_within_blocks);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)

@@ -14,6 +14,7 @@
 
 #include "concurrent.h"
 #include "fl_port_test.h"
+#include "mm/mm_int.h"
 #include "world_support.h"
 
 #define RW (FL_PROT_READ | FL_PROT_WRITE)
@@ -197,6 +198,24 @@ static void faulting_in_touches_only_the_range(void **state)
 
 		assert_int_equal(fl_copy_from_user_nofault(&w.task, &c, BASE + i * PAGE, 1), i == 1 || i == 2 ? 0 : 1);
 	}
+}
+
+static void copy_marks_the_page_as_an_access_does(void **state)
+{
+	const fl_pte marks = FL_PTE_YOUNG | FL_PTE_DIRTY;
+	struct fl_table *t;
+
+	(void)state;
+	world_map(&w, BASE, 1, RW);
+	poke(&w.cpu, BASE, 1);
+	t = fl_table_lock(&w.mm->tables, BASE);
+	assert_non_null(t);
+	fl_entry_flags(t, fl_leaf_index(&w.mm->tables, BASE), marks, 0);
+	fl_table_unlock(t);
+	assert_int_equal(fl_copy_from_user(&w.task, back, BASE, 1), 0);
+	assert_int_equal(fl_table_peek(&w.mm->tables, BASE) & marks, FL_PTE_YOUNG);
+	assert_int_equal(fl_copy_to_user(&w.task, BASE, buf, 1), 0);
+	assert_int_equal(fl_table_peek(&w.mm->tables, BASE) & marks, marks);
 }
 
 static void copy_to_shared_memory_breaks_the_share(void **state)
@@ -392,6 +411,15 @@ static void copy_repeatedly(void *unused)
 	fl_store_release(&stop, 1);
 }
 
+/* Where the copier would write if this were a page of its own. */
+static void expect_zeros(fl_va page)
+{
+	for (fl_va at = 0; at < 32; at += 8) {
+		peek(&w.cpu, page + at, 0);
+		peek(&w.cpu, page + PAGE - 32 + at, 0);
+	}
+}
+
 static void remap_repeatedly(void *unused)
 {
 	(void)unused;
@@ -400,6 +428,13 @@ static void remap_repeatedly(void *unused)
 		CHECK(fl_munmap(&w.task, BASE + PAGE, PAGE) == 0);
 		CHECK(fl_mprotect(&w.task, BASE, PAGE, FL_PROT_NONE) == 0);
 		CHECK(fl_munmap(&w.task, BASE, PAGE) == 0);
+		/* Whoever gets the frames next gets no byte of the copier's. */
+		poke(&w.cpu, BASE + FAR, 0);
+		poke(&w.cpu, BASE + FAR + PAGE, 0);
+		concurrent_yield();
+		expect_zeros(BASE + FAR);
+		expect_zeros(BASE + FAR + PAGE);
+		CHECK(fl_madvise(&w.task, BASE + FAR, 2 * PAGE, FL_MADV_DONTNEED) == 0);
 	}
 }
 
@@ -419,7 +454,8 @@ static void copy_against_remap(size_t schedule)
 static void copy_against_changing_mappings_tells_the_truth(void **state)
 {
 	(void)state;
-	for_each_schedule(300, copy_against_remap);
+	world_map(&w, BASE + FAR, 2, RW);
+	for_each_schedule(SCHEDULES(3000, 300), copy_against_remap);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -437,6 +473,7 @@ int main(void)
 		TEST(disabled_faults_nest),
 		TEST(faulting_in_changes_no_byte),
 		TEST(faulting_in_touches_only_the_range),
+		TEST(copy_marks_the_page_as_an_access_does),
 		TEST(copy_to_shared_memory_breaks_the_share),
 		TEST(string_ends_at_nul_at_n_or_at_a_hole),
 		TEST(foreign_memory_goes_through_the_machine),

@@ -14,6 +14,13 @@
 #define BASE ((fl_va)0x10000000)
 #define FAR ((fl_va)2 << 20)
 
+/* Schedules are cheap where they are not real. */
+#ifdef FL_PORT_FIBERS
+#define SCHEDULES(fibers, threads) (fibers)
+#else
+#define SCHEDULES(fibers, threads) (threads)
+#endif
+
 struct world {
 	void *arena;
 	struct fl_frames *frames;
