@@ -15,7 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "linux/report.h"
 #include "linux/run.h"
+#include "linux/trace.h"
+#include "tools/observe.h"
 #include "tools/tools.h"
 
 /* The engine wants 16 pages; below this no real program starts. */
@@ -153,17 +156,86 @@ static int exit_as(int wait_status)
 	return WEXITSTATUS(wait_status);
 }
 
+/* Open a file of ours; the program must not inherit it. NULL after a message. */
+static FILE *open_output(const char *option, const char *path)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		fprintf(stderr, "faultline run: %s '%s': %s; name a file that can be written\n", option, path,
+			strerror(errno));
+	return f;
+}
+
+/* Everything that watches the run. */
+struct watch {
+	struct fl_report *report;
+	struct fl_trace *trace;
+	FILE *report_file; /* NULL: standard error */
+	struct observer_pair both;
+};
+
+static bool watch_begin(struct watch *w, const struct settings *s)
+{
+	FILE *trace_file;
+
+	if (s->report_path && !(w->report_file = open_output("--report", s->report_path)))
+		return false;
+	if (s->trace_path) {
+		trace_file = open_output("--trace", s->trace_path);
+		if (!trace_file)
+			return false;
+		w->trace = fl_trace_new(trace_file);
+	}
+	w->report = fl_report_new(!s->quiet && isatty(STDERR_FILENO));
+	if (!w->report || (s->trace_path && !w->trace)) {
+		fputs("faultline run: out of memory\n", stderr);
+		return false;
+	}
+	observer_pair_init(&w->both, fl_report_observer(w->report), w->trace ? fl_trace_observer(w->trace) : NULL);
+	return true;
+}
+
+/* Files that could not be written are told, but do not change the exit status, which is the program's. */
+static void watch_end(struct watch *w, const struct settings *s, const struct fl_run_result *res)
+{
+	FILE *out = w->report_file ? w->report_file : stderr;
+	int err;
+
+	if (w->report)
+		fl_report_quiet(w->report);
+	if (w->report && res && (w->report_file || !s->quiet)) {
+		fl_report_write(w->report, out, s->run.argv[0], res);
+		fflush(out);
+		if (ferror(out))
+			fprintf(stderr, "faultline run: the report could not be written whole\n");
+	}
+	if (w->report_file)
+		fclose(w->report_file);
+	err = w->trace ? fl_trace_end(w->trace) : 0;
+	if (err)
+		fprintf(stderr, "faultline run: --trace '%s': %s; lines are missing\n", s->trace_path, strerror(-err));
+	fl_report_free(w->report);
+}
+
 int fl_tool_run(int argc, char **argv)
 {
 	struct settings s = {0};
+	struct watch w = {0};
 	struct fl_run_result res = {0};
 	int status = parse(argc, argv, &s);
 
 	if (status >= 0)
 		return status;
-	if (fl_linux_run(&s.run, NULL, &res)) {
+	if (!watch_begin(&w, &s)) {
+		watch_end(&w, &s, NULL);
+		return FL_EXIT_OWN_FAILURE;
+	}
+	if (fl_linux_run(&s.run, &w.both.observer, &res)) {
+		watch_end(&w, &s, NULL);
 		fprintf(stderr, "faultline: %s\n", res.error);
 		return res.exit_code;
 	}
+	watch_end(&w, &s, &res);
 	return exit_as(res.wait_status);
 }
