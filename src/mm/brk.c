@@ -99,45 +99,47 @@ fl_va fl_brk(struct fl_task *t, fl_va addr)
 	return err ? old : addr;
 }
 
-/* Linux's acct_stack_growth: may v grow down to start? */
-static int may_grow(struct fl_change *c, const struct fl_vma *v, fl_va start)
+/* Does the guard gap below a stack that begins at start stay free? What may not be accessed, or is itself a stack, may be nearer. */
+static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 {
-	struct fl_mm *mm = c->mm;
 	const struct fl_vma *below = fl_index_find_prev(&mm->index, v->start);
 	const uint64_t access = FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC;
 
-	if (start < mm->min_addr || (mm->limit_stack && v->end - start > mm->limit_stack))
-		return -FL_ENOMEM;
-	/* The guard gap, unless what is below is itself such a stack or may not be accessed. */
-	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access) &&
-	    start < below->end + mm->index.guard)
-		return -FL_ENOMEM;
-	if (below && below->end > start)
-		return -FL_ENOMEM;
-	if ((v->flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, v->start - start))
-		return -FL_ENOMEM;
-	return fl_mm_may_commit(mm, fl_pages(mm, v->start - start)) ? 0 : -FL_ENOMEM;
+	if (start < mm->min_addr || fl_pages(mm, v->start - start) > v->pgoff)
+		return false;
+	if (!below)
+		return true;
+	if ((below->flags & FL_VM_GROWSDOWN) || !(below->flags & access))
+		return below->end <= start;
+	return below->end <= start && start - below->end >= mm->index.guard;
 }
 
-static int grow_to(struct fl_change *c, const struct fl_vma *v, fl_va start)
+static bool within_limits(struct fl_change *c, const struct fl_vma *v, fl_va start)
 {
-	struct fl_vma put = {
-		.start = start,
-		.end = v->start,
-		.flags = v->flags,
-		.pgoff = v->pgoff - fl_pages(c->mm, v->start - start),
-		.object = v->object,
-		.uffd = v->uffd,
-		.anon_id = fl_load(&v->anon_id),
-	};
-	int err = may_grow(c, v, start);
+	struct fl_mm *mm = c->mm;
 
-	if (!err && fl_pages(c->mm, v->start - start) > v->pgoff)
-		err = -FL_ENOMEM;
-	if (!err)
-		err = fl_change_prepare(c, start, v->start, &put);
-	if (err)
-		return err;
+	if (mm->limit_stack && v->end - start > mm->limit_stack)
+		return false;
+	if ((v->flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, v->start - start))
+		return false;
+	return fl_mm_may_commit(mm, fl_pages(mm, v->start - start));
+}
+
+static int grow_to(struct fl_change *c, struct fl_vma *v, fl_va start)
+{
+	struct fl_vma put = *v;
+
+	if (!guard_free(c->mm, v, start))
+		return -FL_ENOMEM;
+	fl_rcu_read_lock();
+	put.anon_id = fl_vma_anon_id(c->mm, v); /* here Linux prepares the anon_vma, even if the limits then refuse */
+	fl_rcu_read_unlock();
+	put.start = start;
+	put.end = v->start;
+	put.pgoff = v->pgoff - fl_pages(c->mm, v->start - start);
+	c->apart = true; /* two stacks that meet stay two */
+	if (!within_limits(c, v, start) || fl_change_prepare(c, start, v->start, &put))
+		return -FL_ENOMEM;
 	fl_change_mark(c);
 	fl_change_commit(c);
 	return 0;

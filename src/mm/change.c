@@ -31,6 +31,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->task = t;
 	c->n = 0;
 	c->old = NULL;
+	c->keeps = c->apart = false;
 	c->stock = NULL;
 	c->reserve.nodes = 0;
 }
@@ -183,19 +184,19 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	fl_va va;
 
 	FL_ASSERT(start < end && start >= c->lo && end <= c->hi && (!put || (put->start == start && put->end == end)));
-	c->from = start;
-	c->to = end;
+	c->start = c->from = start;
+	c->end = c->to = end;
 	c->total = c->data = c->locked = c->gone = 0;
 	l = start ? fl_index_find(&c->mm->index, start - 1) : NULL;
 	if (l && l->start < start) {
 		piece[n++] = part_of(c->mm, l, l->start, start);
-		if (l->end > start || (put && fl_vma_can_merge(&piece[0], put, shift)))
+		if (l->end > start || (put && !c->apart && fl_vma_can_merge(&piece[0], put, shift)))
 			c->from = l->start;
 		else
 			n = 0;
 	}
 	if (put) {
-		if (n && fl_vma_can_merge(&piece[n - 1], put, shift))
+		if (n && !c->apart && fl_vma_can_merge(&piece[n - 1], put, shift))
 			merge(&piece[n - 1], put);
 		else
 			piece[n++] = *put;
@@ -250,6 +251,23 @@ void fl_change_mark(struct fl_change *c)
 	}
 }
 
+static bool overlap(const struct fl_vma *v, fl_va start, fl_va end)
+{
+	return start < end && v->start < end && start < v->end;
+}
+
+/* Is anything of old in fresh? What was in the replaced range is so only if the step keeps its pages. */
+static bool goes_on(const struct fl_change *c, const struct fl_vma *old, const struct fl_vma *fresh)
+{
+	fl_va left = old->end < c->start ? old->end : c->start, right = old->start > c->end ? old->start : c->end;
+
+	if (old->object != fresh->object)
+		return false;
+	if (c->keeps)
+		return overlap(fresh, old->start, old->end);
+	return overlap(fresh, old->start, left) || overlap(fresh, right, old->end);
+}
+
 /* Faults may have given a VMA its identity since prepare. */
 static void inherit_anon_id(struct fl_change *c)
 {
@@ -260,8 +278,7 @@ static void inherit_anon_id(struct fl_change *c)
 		uint32_t id = fl_load(&v->anon_id);
 
 		for (i = 0; id && i < c->n; i++) {
-			if (!c->add[i]->anon_id && v->start < c->add[i]->end && v->end > c->add[i]->start &&
-			    v->object == c->add[i]->object)
+			if (!c->add[i]->anon_id && goes_on(c, v, c->add[i]))
 				c->add[i]->anon_id = id;
 		}
 	}
@@ -342,6 +359,7 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 
 	put.flags = flags;
 	put.uffd = uffd;
+	c->keeps = true;
 	if (fl_change_prepare(c, start, end, &put))
 		return -FL_ENOMEM;
 	if (c->n > c->gone && fl_load(&c->mm->index.count) + c->n - c->gone > c->mm->max_maps) {
@@ -356,5 +374,6 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
 	fl_gather_end(&g);
 	fl_change_commit(c);
+	c->keeps = false;
 	return 0;
 }

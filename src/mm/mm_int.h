@@ -95,7 +95,10 @@ struct fl_change {
 	struct fl_task *task;
 	struct fl_range_req lock;
 	fl_va lo, hi;          /* locked */
-	fl_va from, to;        /* the step: whole VMAs in [from, to) are replaced... */
+	fl_va start, end;      /* the step: what its caller names; */
+	bool keeps;            /* the pages there stay what they are; */
+	bool apart;            /* it does not become one with what is to the left; */
+	fl_va from, to;        /* whole VMAs in [from, to) are replaced... */
 	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;
 	uint64_t gone;                /* how many those are that it replaces */
@@ -187,6 +190,8 @@ FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access acc
  * Returns 0, -FL_EFAULT, or -FL_EINTR.
  */
 int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on);
+/* The same for what is locked and writable only; failures are left to faults. */
+void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end);
 
 /*
  * Let a GROWSDOWN mapping above va grow down to the page of va. 0; -FL_ENOMEM: no such mapping, too near to what is below, or past a

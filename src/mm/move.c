@@ -177,20 +177,21 @@ static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to,
 	fl_gather_end(&g);
 }
 
-/* What the source becomes: nothing, or with DONTUNMAP a mapping without pages, unlocked. */
+/*
+ * What the source becomes: nothing, or with DONTUNMAP a mapping without pages. Linux then unlocks all of the VMA, not just
+ * what has moved.
+ */
 static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from, uint64_t len)
 {
-	struct fl_vma rest = {
-		.start = from,
-		.end = from + len,
-		.flags = v->flags & ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT),
-		.pgoff = v->pgoff + fl_pages(r->mm, from - v->start),
-		.object = v->object,
-		.uffd = v->uffd,
-		.anon_id = fl_load(&v->anon_id),
-	};
+	struct fl_vma rest = *v;
 
-	return fl_change_prepare(&r->change, from, from + len, r->flags & FL_MREMAP_DONTUNMAP ? &rest : NULL);
+	if (!(r->flags & FL_MREMAP_DONTUNMAP))
+		return fl_change_prepare(&r->change, from, from + len, NULL);
+	rest.flags &= ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT);
+	r->change.keeps = len < v->end - v->start;
+	if (!r->change.keeps)
+		rest.anon_id = 0;
+	return fl_change_prepare(&r->change, v->start, v->end, &rest);
 }
 
 int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len)

@@ -32,7 +32,7 @@ static int populate_part(struct fl_task *t, fl_va start, fl_va end, uint64_t fla
 	return err;
 }
 
-int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
+static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bool go_on)
 {
 	struct fl_vma_info v;
 	int err;
@@ -40,10 +40,22 @@ int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
 	while (start < end && fl_mm_next_vma(t->mm, start, &v) && v.start < end) {
 		if (v.start > start)
 			start = v.start;
-		err = populate_part(t, start, v.end < end ? v.end : end, v.vm_flags);
+		err = 0;
+		if ((v.vm_flags & need) == need)
+			err = populate_part(t, start, v.end < end ? v.end : end, v.vm_flags);
 		if (err == -FL_EINTR || (err && !go_on))
 			return err;
 		start = v.end;
 	}
 	return 0;
+}
+
+int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
+{
+	return populate(t, start, end, 0, go_on);
+}
+
+void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end)
+{
+	(void)populate(t, start, end, FL_VM_LOCKED | FL_VM_WRITE, true);
 }

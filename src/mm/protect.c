@@ -6,10 +6,22 @@
 
 #define RWX (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)
 
-/* One VMA's part [start, end). */
-static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t prot)
+/* Locked memory that becomes writable is to be copied at once, so that the first write to it need not fault. */
+struct copy_ahead {
+	fl_va start, end;
+};
+
+static bool wants_copy(uint64_t before, uint64_t after)
 {
-	uint64_t flags = (v->flags & ~RWX) | prot;
+	return (before & (FL_VM_WRITE | FL_VM_SHARED | FL_VM_LOCKED)) == FL_VM_LOCKED && (after & FL_VM_WRITE);
+}
+
+/* One VMA's part [start, end). */
+static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t prot,
+		   struct copy_ahead *copy)
+{
+	uint64_t flags = (v->flags & ~RWX) | prot, before = v->flags;
+	int err;
 
 	/* MAYREAD, MAYWRITE and MAYEXEC are the same bits, four further up. */
 	if (flags & ~(flags >> 4) & RWX)
@@ -25,7 +37,13 @@ static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_
 	} else if (!fl_load(&v->anon_id)) {
 		flags &= ~FL_VM_ACCOUNT;
 	}
-	return fl_change_flags(c, v, start, end, flags, v->uffd);
+	err = fl_change_flags(c, v, start, end, flags, v->uffd);
+	if (!err && wants_copy(before, flags)) {
+		if (copy->start == copy->end)
+			copy->start = start;
+		copy->end = end;
+	}
+	return err;
 }
 
 /* Where PROT_GROWSDOWN makes the range begin. Returns 0 or -errno. */
@@ -46,7 +64,7 @@ static int grow_start(struct fl_mm *mm, fl_va *start, fl_va end)
 	return err;
 }
 
-static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t prot)
+static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t prot, struct copy_ahead *copy)
 {
 	struct fl_vma *v;
 	fl_va stop;
@@ -57,7 +75,7 @@ static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t p
 		if (!v)
 			return -FL_ENOMEM;
 		stop = v->end < end ? v->end : end;
-		err = protect(c, v, start, stop, prot);
+		err = protect(c, v, start, stop, prot, copy);
 	}
 	return err;
 }
@@ -83,6 +101,7 @@ int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot)
 {
 	int grows = prot & (FL_PROT_GROWSDOWN | FL_PROT_GROWSUP), err;
 	struct fl_mm *mm = t->mm;
+	struct copy_ahead copy = {0};
 	struct fl_change c;
 	fl_va end;
 
@@ -104,7 +123,9 @@ int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot)
 	if (grows & FL_PROT_GROWSUP)
 		err = fl_mm_vma_at(mm, addr) ? -FL_EINVAL : -FL_ENOMEM;
 	else
-		err = protect_range(&c, addr, end, fl_prot_flags(prot));
+		err = protect_range(&c, addr, end, fl_prot_flags(prot), &copy);
 	fl_change_unlock(&c);
+	if (copy.start < copy.end)
+		fl_mm_populate_locked(t, copy.start, copy.end);
 	return err;
 }

@@ -64,7 +64,8 @@ static int check_source(struct fl_remap *r, const struct fl_vma *v)
 		return -FL_EFAULT;
 	if (!r->old_len)
 		return -FL_EINVAL;
-	if (r->old_len > v->end - r->from)
+	/* Of a mapping that shrinks only what is left has to lie in one VMA. */
+	if ((r->old_len < r->new_len ? r->old_len : r->new_len) > v->end - r->from)
 		return -FL_EFAULT;
 	return r->new_len > r->old_len ? check_growth(r, v, r->new_len - r->old_len) : 0;
 }
@@ -140,8 +141,22 @@ static int resize(struct fl_remap *r, bool *again)
 	return err;
 }
 
-/* The source may be several VMAs when it only moves (Linux from 6.17 on). Holes move as holes. */
-static int move_all(struct fl_remap *r)
+/* Move v's part [from, from + len) to to, over what is there. */
+static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
+{
+	int err;
+
+	if (fl_load(&r->mm->index.count) + 2 >= r->mm->max_maps - 3)
+		return -FL_ENOMEM;
+	/* From here on as Linux: what was at the target is gone even if the move then fails. */
+	err = fl_mm_unmap_locked(&r->change, to, to + new_len);
+	if (err)
+		return err;
+	return fl_move(r, fl_mm_vma_at(r->mm, from), from, len, to, new_len);
+}
+
+/* The source may be several VMAs when it only moves (Linux from 6.17 on). What is opposite to holes stays. */
+static int move_several(struct fl_remap *r)
 {
 	fl_va start = r->from, end = r->from + r->old_len, stop;
 	struct fl_vma *v;
@@ -151,56 +166,43 @@ static int move_all(struct fl_remap *r)
 		v = fl_index_find(&r->mm->index, start);
 		if (!v || v->start >= end)
 			break;
+		if (v->uffd || (v->flags & FL_VM_FOREIGN))
+			return -FL_EFAULT;
 		if (v->start > start)
 			start = v->start;
 		stop = v->end < end ? v->end : end;
-		err = fl_move(r, v, start, stop - start, r->to + (start - r->from), stop - start);
+		err = move_over(r, start, stop - start, r->to + (start - r->from), stop - start);
 	}
 	return err;
 }
 
-/* Only whole mappings without userfaultfd may be moved several at once. */
-static int check_several(struct fl_remap *r)
+static int move_one(struct fl_remap *r, const struct fl_vma *v)
 {
-	fl_va end = r->from + r->old_len;
-	struct fl_vma *v;
+	int err = check_source(r, v);
 
-	for (v = fl_mm_vma_at(r->mm, r->from); v && v->start < end; v = fl_index_find(&r->mm->index, v->end)) {
-		if (v->uffd || (v->flags & FL_VM_FOREIGN))
-			return -FL_EFAULT;
-	}
-	return 0;
-}
-
-/* FIXED, or DONTUNMAP to wherever there is room. */
-static int remap_to(struct fl_remap *r)
-{
-	struct fl_vma *v = fl_mm_vma_at(r->mm, r->from);
-	bool several;
-	int err;
-
-	if (!v || (v->flags & FL_VM_FOREIGN))
-		return -FL_EFAULT;
-	several = r->new_len == r->old_len && r->old_len > v->end - r->from && (r->flags & FL_MREMAP_FIXED);
-	err = several ? check_several(r) : check_source(r, v);
 	if (err)
 		return err;
 	if ((r->flags & FL_MREMAP_DONTUNMAP) && !fl_mm_may_expand(r->mm, v->flags, r->old_len))
 		return -FL_ENOMEM;
-	if (fl_load(&r->mm->index.count) + 2 >= r->mm->max_maps - 3)
-		return -FL_ENOMEM;
-	/* From here on as Linux: what was at the target is gone even if the move then fails. */
-	err = fl_mm_unmap_locked(&r->change, r->to, r->to + r->new_len);
-	if (!err && r->new_len < r->old_len) {
-		err = shrink(r);
-		r->old_len = r->new_len;
-	}
-	if (err)
-		return err;
-	v = fl_mm_vma_at(r->mm, r->from);
-	if (v && (v->flags & FL_VM_LOCKED) && r->new_len > r->old_len)
-		r->populate = true;
-	err = several ? move_all(r) : fl_move(r, v, r->from, r->old_len, r->to, r->new_len);
+	r->populate = (v->flags & FL_VM_LOCKED) && r->new_len > r->old_len;
+	if (r->new_len >= r->old_len)
+		return move_over(r, r->from, r->old_len, r->to, r->new_len);
+	err = shrink(r);
+	return err ? err : move_over(r, r->from, r->new_len, r->to, r->new_len);
+}
+
+/* FIXED, or DONTUNMAP to where there is room. */
+static int remap_to(struct fl_remap *r)
+{
+	struct fl_vma *v = fl_mm_vma_at(r->mm, r->from);
+	int err;
+
+	if (!v || (v->flags & FL_VM_FOREIGN))
+		return -FL_EFAULT;
+	if ((r->flags & FL_MREMAP_FIXED) && r->new_len == r->old_len && r->old_len > v->end - r->from)
+		err = move_several(r);
+	else
+		err = move_one(r, v);
 	if (!err)
 		r->at = r->to;
 	return err;
