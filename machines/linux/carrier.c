@@ -251,12 +251,22 @@ static int make_pipe(struct guest_thread *th, int flags, struct fl_carrier *c, i
 	return 0;
 }
 
+static void tell(struct guest_thread *th, unsigned nr, const uint64_t args[6], int64_t result, uint64_t since)
+{
+	struct run_observer *obs = th->g->obs;
+
+	if (obs->memory_call)
+		obs->memory_call(obs->arg, th, nr, args, result, fl_now_ns() - since);
+}
+
 /* Whoever may run a program under us owns its memory, kernel-mode faults included: as with vm.unprivileged_userfaultfd. */
 static void sys_userfaultfd(struct guest_thread *th)
 {
 	int flags = (int)fl_arg(th, 0), fd = -1, err;
 	struct fl_carrier *c = calloc(1, sizeof(*c));
+	uint64_t args[6], since = fl_now_ns();
 
+	fl_io_args(th, args);
 	if (!c) {
 		fl_skip_syscall(th, -ENOMEM);
 		return;
@@ -273,9 +283,11 @@ static void sys_userfaultfd(struct guest_thread *th)
 		if (c->uffd)
 			fl_uffd_release(&th->task, c->uffd);
 		free(c);
+		tell(th, SYS_userfaultfd, args, err, since);
 		fl_skip_syscall(th, err);
 		return;
 	}
+	tell(th, SYS_userfaultfd, args, fd, since);
 	th->mm->uffd = true;
 	c->next = th->g->carriers;
 	th->g->carriers = c;
@@ -286,11 +298,14 @@ static void sys_userfaultfd(struct guest_thread *th)
 
 static int64_t read_once(struct guest_thread *th, struct fl_uffd *u, fl_va buf, uint64_t count, bool nonblock)
 {
+	const uint64_t args[6] = {fl_arg(th, 0), buf, count};
+	uint64_t since = fl_now_ns();
 	int64_t r;
 
 	fl_wait_begin(th, false);
 	r = fl_uffd_read(&th->task, u, buf, count, nonblock);
 	(void)fl_wait_end(th);
+	tell(th, SYS_read, args, r, since);
 	return r;
 }
 
@@ -342,6 +357,7 @@ static void sys_ioctl(struct guest_thread *th)
 	uint32_t cmd = (uint32_t)fl_arg(th, 1);
 	bool nonblock;
 	struct fl_uffd *u = NULL;
+	uint64_t args[6], since = fl_now_ns();
 	int r;
 
 	if ((cmd >> 8 & 0xff) == UFFD_IOCTL_TYPE)
@@ -351,9 +367,11 @@ static void sys_ioctl(struct guest_thread *th)
 			fl_io_struct(th);
 		return;
 	}
+	fl_io_args(th, args);
 	fl_wait_begin(th, true);
-	r = fl_uffd_ioctl(&th->task, u, cmd, fl_arg(th, 2));
+	r = fl_uffd_ioctl(&th->task, u, cmd, args[2]);
 	(void)fl_wait_end(th);
+	tell(th, SYS_ioctl, args, r, since);
 	if (!fl_io_gone(th))
 		fl_skip_syscall(th, r);
 }

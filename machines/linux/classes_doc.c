@@ -32,6 +32,16 @@ static const char intro[] =
 	"| nr | call | class | stop | pointers |\n"
 	"| ---: | --- | --- | --- | --- |\n";
 
+static const char notes[] =
+	"\n"
+	"## Where more is touched or less is kept than by Linux\n"
+	"\n"
+	"- `recvmmsg` and `sendmmsg` make the buffers of all their messages resident beforehand, also of those that then do not come.\n"
+	"- A consuming read or receive is bounded by a bounce buffer of 1 MiB; a longer one comes short, as it may.\n"
+	"- A process that has, or may have been passed, a userfaultfd has its `read`, `readv`, `preadv2`, `poll`, `select`, `epoll_wait` and\n"
+	"  their relatives stopped always. The descriptor is a pipe for `fstat`, `lseek`, `splice` and `FIONREAD`.\n"
+	"- `io_uring_setup` is refused and the report says so; the newer futex calls and `rseq` look as in a kernel without them.\n";
+
 static void write_size(FILE *out, const struct fl_call_arg *arg)
 {
 	switch ((enum fl_arg_size)arg->size) {
@@ -97,4 +107,5 @@ void fl_call_write_doc(FILE *out)
 		if (call->class != FL_CALL_UNKNOWN)
 			write_call(out, nr, call);
 	}
+	fputs(notes, out);
 }
