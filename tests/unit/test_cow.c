@@ -353,10 +353,10 @@ static void writes_on_both_sides_at_once_stay_apart(void **state)
 }
 
 /*
- * While a frame is replaced, no CPU may see the new one as long as another still sees the old one: who has been told of
- * the write must see it.
+ * While a frame is replaced, no CPU may use the new one as long as another still sees the old one: who has been told of
+ * a write must see it. (Two writers: the second finds the new frame without a fault.)
  */
-static struct thread group[3];
+static struct thread group[4];
 static uint32_t told;
 
 static void write_once(void *arg)
