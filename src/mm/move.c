@@ -183,7 +183,16 @@ static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to,
  */
 static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from, uint64_t len)
 {
-	struct fl_vma rest = *v;
+	/* Not *v: a fault may set the anon_id at this moment. */
+	struct fl_vma rest = {
+		.start = v->start,
+		.end = v->end,
+		.flags = v->flags,
+		.pgoff = v->pgoff,
+		.object = v->object,
+		.uffd = v->uffd,
+		.anon_id = fl_load(&v->anon_id),
+	};
 
 	if (!(r->flags & FL_MREMAP_DONTUNMAP))
 		return fl_change_prepare(&r->change, from, from + len, NULL);
