@@ -75,6 +75,7 @@ struct guest_mm {
 	struct fl_mm *mm;         /* one reference */
 	struct fl_shadow *shadow; /* what the host maps; an upper bound */
 	struct fl_agent *agent;   /* NULL until made */
+	uint64_t agent_fd;        /* the memory file's descriptor there */
 	/*
 	 * Gate: while a fork is on its way to the host no host mapping is made (the child would inherit it). Waiters: fl_gate_wait.
 	 */
@@ -83,6 +84,7 @@ struct guest_mm {
 	fl_va host_hi;                /* where addresses for the host's mappings are chosen: below this, top down */
 	fl_va stack_start, stack_end; /* the first stack as the host had it at exec */
 	fl_va bounce_next;            /* next free hidden address for a bounce buffer */
+	fl_va evict_next;             /* where the next eviction of host mappings begins */
 	fl_va vdso;
 	bool broken; /* the agent is gone: the processes are being killed */
 	bool uffd;   /* a userfaultfd has been registered here at some time: no pages ahead in its ranges */
@@ -188,8 +190,8 @@ struct guest_thread {
 
 	/* The kernel's words in guest memory. */
 	fl_va clear_child_tid;
-	fl_va child_settid;  /* written by the kernel when the thread first runs; 0: none */
-	bool fresh_space;    /* its first stop is to come, and the address space is a new copy without an agent */
+	fl_va child_settid; /* written by the kernel when the thread first runs; 0: none */
+	bool fresh_space;   /* its first stop is to come, and the address space is a new copy without an agent */
 	fl_va robust_list;
 	uint64_t robust_len;
 
@@ -208,7 +210,7 @@ struct guest_thread {
 
 	uint64_t faults, faults_at_tick, last_fault_ns; /* affinity.c */
 	bool pulled;                                    /* affinity.c: on the supervisor's core for now */
-	bool at_gate; /* the fiber waits for a fork of its address space to reach the host */
+	bool at_gate;         /* the fiber waits for a fork of its address space to reach the host */
 	fl_va ahead_next;     /* where a fault in sequence would be */
 	uint32_t ahead_pages; /* how many pages the last one in sequence was given */
 	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
@@ -232,7 +234,7 @@ struct guest {
 	int first_status;
 	bool first_done;
 	struct fl_carrier *carriers; /* userfaultfd descriptors in the guest: carrier.c */
-	struct fl_host *host; /* what depends on the host: filter, timers, agents, orphan stops; host.h */
+	struct fl_host *host;        /* what depends on the host: filter, timers, agents, orphan stops; host.h */
 };
 
 /* ---- Stops and system calls: thread.c ---------------------------------------------------------------- */

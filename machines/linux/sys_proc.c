@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fork family: fork, vfork, clone, clone3; and the calls that tell the kernel where to write at a thread's end.
+ *
+ * What the child is follows from the flags: CLONE_THREAD shares everything, CLONE_VM shares the address space (vfork,
+ * posix_spawn), neither is a fork and copies it (fork.c). The child is entered in the tables at the parent's event, before
+ * the parent goes on. If the parent dies between the child's making and its event, the child is found by the control
+ * page that it has inherited (orphan.c).
+ *
+ * No locks: one OS thread.
+ */
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "linux/host.h"
+
+/* The kernel's struct clone_args, as far as it is used. */
+struct wanted {
+	uint64_t flags;
+	uint64_t exit_signal;
+	fl_va child_tid, parent_tid;
+};
+
+#define CLONE3_FLAGS_SIZE 8
+#define CLONE3_MIN 64
+
+static bool read_clone3(struct guest_thread *th, struct wanted *w)
+{
+	struct clone_args a;
+	fl_va va = fl_arg(th, 0);
+	uint64_t size = fl_arg(th, 1);
+
+	memset(&a, 0, sizeof(a));
+	if (size < CLONE3_MIN)
+		return false;
+	if (fl_copy_from_user(&th->task, &a, va, size < sizeof(a) ? size : sizeof(a)))
+		return false;
+	w->flags = a.flags;
+	w->exit_signal = a.exit_signal;
+	w->child_tid = a.child_tid;
+	w->parent_tid = a.parent_tid;
+	fl_make_resident(th, va, size < FL_PAGE ? size : FL_PAGE, FL_READ);
+	/* A task that nobody traces would run without the engine. */
+	if (a.flags & CLONE_UNTRACED) {
+		a.flags &= ~(uint64_t)CLONE_UNTRACED;
+		if (fl_copy_to_user(&th->task, va, &a.flags, CLONE3_FLAGS_SIZE))
+			return false;
+	}
+	return true;
+}
+
+/* What the call asks for. False: the kernel will refuse it. */
+static bool read_call(struct guest_thread *th, struct wanted *w)
+{
+	*w = (struct wanted){.exit_signal = SIGCHLD};
+	switch (fl_regs(th)->orig_rax) {
+	case SYS_fork:
+		return true;
+	case SYS_vfork:
+		w->flags = CLONE_VFORK | CLONE_VM;
+		return true;
+	case SYS_clone:
+		if (fl_arg(th, 0) & CLONE_UNTRACED)
+			fl_set_arg(th, 0, fl_arg(th, 0) & ~(uint64_t)CLONE_UNTRACED);
+		w->flags = fl_arg(th, 0) & ~0xffull;
+		w->exit_signal = fl_arg(th, 0) & 0xff;
+		w->parent_tid = fl_arg(th, 2);
+		w->child_tid = fl_arg(th, 3);
+		return true;
+	default:
+		return read_clone3(th, w);
+	}
+}
+
+/* The words that the kernel writes without a way to retry. */
+static void words_resident(struct guest_thread *th, const struct wanted *w)
+{
+	if (w->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD))
+		fl_make_resident(th, w->parent_tid, 4, FL_WRITE);
+	if (w->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
+		fl_make_resident(th, w->child_tid, 4, FL_WRITE);
+}
+
+static struct guest_proc *child_proc(struct guest_thread *th, const struct wanted *w, pid_t pid)
+{
+	struct fl_sighand *s = th->proc->sighand;
+	struct guest_proc *p;
+
+	if (w->flags & CLONE_THREAD)
+		return th->proc;
+	if (!(w->flags & CLONE_SIGHAND)) {
+		s = fl_sighand_create(s);
+		if (!s)
+			return NULL;
+		for (unsigned i = 1; i <= 64 && (w->flags & CLONE_CLEAR_SIGHAND); i++) {
+			if (s->action[i].handler > 1)
+				s->action[i] = (struct fl_sigaction){0};
+		}
+	}
+	p = fl_proc_create(th->g, pid, s);
+	if (!p) {
+		if (!s->users)
+			free(s);
+		return NULL;
+	}
+	fl_carrier_fork(th->proc, p);
+	return p;
+}
+
+/* Enter the child in the tables. gm: its address space. */
+static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t tid, struct guest_mm *gm)
+{
+	struct guest_proc *proc = child_proc(th, w, tid);
+	struct guest_thread *child = proc ? fl_thread_create(th->g, tid, proc, gm) : NULL;
+
+	if (!child) {
+		kill(tid, SIGKILL);
+		return;
+	}
+	child->virt_blocked = th->virt_blocked;
+	memcpy(child->affinity, th->affinity, sizeof(child->affinity));
+	child->affinity_words = th->affinity_words;
+	/* An alternate stack is lost by those who share the memory, but for vfork's child. */
+	if (!(w->flags & CLONE_VM) || (w->flags & CLONE_VFORK)) {
+		child->altstack.sp = th->altstack.sp;
+		child->altstack.size = th->altstack.size;
+		child->altstack.flags = th->altstack.flags;
+	}
+	if (w->flags & CLONE_CHILD_CLEARTID)
+		child->clear_child_tid = w->child_tid;
+	child->fresh_space = !(w->flags & CLONE_VM);
+	child->child_settid = w->flags & CLONE_CHILD_SETTID ? w->child_tid : 0;
+}
+
+/*
+ * Run the call up to the child's event. Returns the child's id, or 0: no child, and the thread is in the stop that came instead (the
+ * end of the call, or its own end, pushed back).
+ */
+static pid_t run_to_child(struct guest_thread *th)
+{
+	fl_resume(th, FL_TO_EXIT, 0);
+	if (!fl_next_event(th))
+		return 0;
+	if (th->event.stop == FL_STOP_CLONE)
+		return (pid_t)th->event.msg;
+	if (th->event.stop != FL_STOP_EXIT_OF_CALL)
+		fl_push_back(th);
+	return 0;
+}
+
+static void fork_space(struct guest_thread *th, const struct wanted *w)
+{
+	struct guest_mm *parent = th->mm, *gm;
+	pid_t tid;
+
+	gm = fl_space_fork(th);
+	if (!gm) {
+		if (!th->dead && !th->dying)
+			fl_skip_syscall(th, -FL_ENOMEM);
+		return;
+	}
+	tid = run_to_child(th);
+	if (!tid && (th->dead || th->dying))
+		tid = fl_orphan_of(th->g, parent);
+	if (tid)
+		child_enter(th, w, tid, gm);
+	fl_gate_drop(parent);
+	fl_space_put(gm);
+}
+
+static void sys_fork(struct guest_thread *th)
+{
+	struct wanted w;
+	pid_t tid;
+
+	if (!read_call(th, &w))
+		return;
+	words_resident(th, &w);
+	if (th->dead || th->dying)
+		return;
+	if (!(w.flags & CLONE_VM)) {
+		fork_space(th, &w);
+		return;
+	}
+	tid = run_to_child(th);
+	if (!tid && (th->dead || th->dying))
+		tid = fl_orphan_of(th->g, th->mm);
+	if (tid)
+		child_enter(th, &w, tid, th->mm);
+}
+
+void fl_clone_event(struct guest_thread *th)
+{
+	/* Every way to make a task is stopped before; this one has slipped through. */
+	kill((pid_t)th->event.msg, SIGKILL);
+}
+
+static void sys_set_tid_address(struct guest_thread *th)
+{
+	th->clear_child_tid = fl_arg(th, 0);
+}
+
+static void sys_set_robust_list(struct guest_thread *th)
+{
+	int64_t result;
+	fl_va head = fl_arg(th, 0);
+	uint64_t len = fl_arg(th, 1);
+
+	if (fl_run_syscall(th, &result) || result)
+		return;
+	th->robust_list = head;
+	th->robust_len = len;
+}
+
+static void sys_ptrace(struct guest_thread *th)
+{
+	if (th->g->obs->refused)
+		th->g->obs->refused(th->g->obs->arg, th, "ptrace");
+	fl_skip_syscall(th, -FL_EPERM);
+}
+
+void fl_proc_register(void)
+{
+	fl_sys_register(SYS_fork, FL_SYS_ALWAYS, 0, sys_fork);
+	fl_sys_register(SYS_vfork, FL_SYS_ALWAYS, 0, sys_fork);
+	fl_sys_register(SYS_clone, FL_SYS_ALWAYS, 0, sys_fork);
+	fl_sys_register(SYS_clone3, FL_SYS_ALWAYS, 0, sys_fork);
+	fl_sys_register(SYS_set_tid_address, FL_SYS_ALWAYS, 0, sys_set_tid_address);
+	fl_sys_register(SYS_set_robust_list, FL_SYS_ALWAYS, 0, sys_set_robust_list);
+	fl_sys_register(SYS_rseq, FL_SYS_ENOSYS, 0, NULL);
+	fl_sys_register(SYS_ptrace, FL_SYS_ALWAYS, 0, sys_ptrace);
+	fl_exec_register();
+}
