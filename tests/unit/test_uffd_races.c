@@ -14,12 +14,7 @@
 
 #include "uffd_support.h"
 
-/* Under threads a schedule is a repetition, and takes a few grace periods. */
-#ifdef FL_PORT_THREADS
-#define SCHEDULES 40
-#else
-#define SCHEDULES 300
-#endif
+#define RUNS SCHEDULES(300, 40)
 #define PAGES 6
 
 static struct uffd_world world;
@@ -143,7 +138,7 @@ static void run(void (*const body[])(void *), size_t n, uint32_t workers)
 	static void name(void **state)                               \
 	{                                                            \
 		(void)state;                                         \
-		for_each_schedule(SCHEDULES, name##_once);           \
+		for_each_schedule(RUNS, name##_once);                \
 	}                                                            \
 	_Static_assert(1, "")
 
@@ -315,7 +310,7 @@ static void exit_while_a_child_fills_is_clean_once(size_t schedule)
 static void exit_while_a_child_fills_is_clean(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, exit_while_a_child_fills_is_clean_once);
+	for_each_schedule(RUNS, exit_while_a_child_fills_is_clean_once);
 }
 
 int main(void)

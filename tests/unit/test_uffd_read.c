@@ -14,12 +14,7 @@
 #include "uffd/context.h"
 #include "uffd_support.h"
 
-/* Under threads a schedule is a repetition, and takes a few grace periods. */
-#ifdef FL_PORT_THREADS
-#define SCHEDULES 15
-#else
-#define SCHEDULES 40
-#endif
+#define RUNS SCHEDULES(40, 15)
 #define LOADERS 3
 
 static struct uffd_world world;
@@ -115,7 +110,7 @@ static void read_returns_whole_messages_once(size_t schedule)
 static void read_returns_whole_messages(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, read_returns_whole_messages_once);
+	for_each_schedule(RUNS, read_returns_whole_messages_once);
 }
 
 static void read_badly(void *arg)
@@ -148,7 +143,7 @@ static void read_into_a_bad_buffer_loses_messages_once(size_t schedule)
 static void read_into_a_bad_buffer_loses_messages(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, read_into_a_bad_buffer_loses_messages_once);
+	for_each_schedule(RUNS, read_into_a_bad_buffer_loses_messages_once);
 }
 
 static void resolve_unread(void *arg)
@@ -171,7 +166,7 @@ static void message_of_a_resolved_fault_vanishes_once(size_t schedule)
 static void message_of_a_resolved_fault_vanishes(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, message_of_a_resolved_fault_vanishes_once);
+	for_each_schedule(RUNS, message_of_a_resolved_fault_vanishes_once);
 }
 
 /* Blocking readers. */
@@ -210,7 +205,7 @@ static void each_message_goes_to_one_reader_once(size_t schedule)
 static void each_message_goes_to_one_reader(void **state)
 {
 	(void)state;
-	for_each_schedule(4 * SCHEDULES, each_message_goes_to_one_reader_once);
+	for_each_schedule(4 * RUNS, each_message_goes_to_one_reader_once);
 }
 
 /* Serve until a signal comes. */
@@ -259,7 +254,7 @@ static void reader_called_off_leaves_its_messages_to_the_next_once(size_t schedu
 static void reader_called_off_leaves_its_messages_to_the_next(void **state)
 {
 	(void)state;
-	for_each_schedule(4 * SCHEDULES, reader_called_off_leaves_its_messages_to_the_next_once);
+	for_each_schedule(4 * RUNS, reader_called_off_leaves_its_messages_to_the_next_once);
 }
 
 static void read_till_signal(void *arg)
@@ -307,7 +302,7 @@ static void last_close_under_a_reader_leaves_it_asleep_once(size_t schedule)
 static void last_close_under_a_reader_leaves_it_asleep(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, last_close_under_a_reader_leaves_it_asleep_once);
+	for_each_schedule(RUNS, last_close_under_a_reader_leaves_it_asleep_once);
 }
 
 static void read_with_a_signal_pending_restarts(void **state)

@@ -2,8 +2,8 @@
 /*
  * Threads that wait: what they are told by, what releases them, and how a wait ends early. Each test runs under several schedules.
  *
- * Bodies share the world; a body touches its own user only. Who must be asleep before the next step has sent its message, which the
- * other body has read: nothing here depends on time.
+ * Bodies share the world; a body touches its own user only. Nothing here depends on time: who has sent the message that was read is a
+ * waiter; where it must be asleep for good, next_asleep waits for that.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +15,7 @@
 
 #include "uffd_support.h"
 
-/* Under threads a schedule is a repetition, and takes a few grace periods. */
-#ifdef FL_PORT_THREADS
-#define SCHEDULES 15
-#else
-#define SCHEDULES 40
-#endif
+#define RUNS SCHEDULES(40, 15)
 
 static struct uffd_world world;
 static struct uffd_user *const resolver = &world.users[0];
@@ -41,6 +36,15 @@ static struct fl_uffd_msg next(void)
 
 	CHECK(uffd_next(resolver, world.u, true, &msg));
 	return msg;
+}
+
+/* Read n messages, and wait until users 1 to n are asleep. */
+static void next_asleep(size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		next();
+	for (size_t i = 1; i <= n; i++)
+		uffd_until_asleep(&world.users[i]);
 }
 
 static void quiet(void)
@@ -95,7 +99,7 @@ static void run(size_t schedules_users, int flags, uint64_t features, void (*res
 	static void name(void **state)                                              \
 	{                                                                           \
 		(void)state;                                                        \
-		for_each_schedule(SCHEDULES, name##_once);                          \
+		for_each_schedule(RUNS, name##_once);                               \
 	}                                                                           \
 	_Static_assert(1, "")
 
@@ -192,8 +196,7 @@ SCENARIO(one_fill_releases_all_who_wait_for_the_page, 4, 0, 0, resolve_three, lo
 static void resolve_dontwake(void *arg)
 {
 	(void)arg;
-	next();
-	next();
+	next_asleep(2);
 	CHECK(uffd_copy_raw(resolver, world.u, m, src, PAGE, FL_UFFDIO_COPY_MODE_DONTWAKE) == 0);
 	CHECK(uffd_zero_raw(resolver, world.u, m + PAGE, PAGE, FL_UFFDIO_ZEROPAGE_MODE_DONTWAKE) == 0);
 	CHECK(uffd_load(resolver, m) == 8); /* another thread does not wait */
@@ -225,7 +228,7 @@ static void resolve_exist(void *arg)
 	struct fl_uffd *other = uffd_open(resolver, 0, 0);
 
 	(void)arg;
-	next();
+	next_asleep(1);
 	/* Another context fills, and wakes its own waiters, which are none. */
 	CHECK(uffd_copy(resolver, other, m, src, 1) == 0);
 	CHECK(uffd_wake(resolver, other, m, PAGE) == 0);
@@ -242,8 +245,7 @@ static void resolve_prefix(void *arg)
 	fl_va two = uffd_map_filled(resolver, 2, 8);
 
 	(void)arg;
-	next();
-	next();
+	next_asleep(2);
 	CHECK(uffd_zero_raw(resolver, world.u, m + PAGE, PAGE, FL_UFFDIO_ZEROPAGE_MODE_DONTWAKE) == 0);
 	CHECK(uffd_copy(resolver, world.u, m, two, 2) == -FL_EAGAIN);
 	CHECK(resolver->field == PAGE);
@@ -260,7 +262,7 @@ static void resolve_lost_result(void *arg)
 	struct fl_task *t = &resolver->thread.task;
 
 	(void)arg;
-	next();
+	next_asleep(1);
 	CHECK(fl_mprotect(t, two + PAGE, PAGE, FL_PROT_READ) == 0);
 	CHECK(fl_copy_to_user(t, at, &c, offsetof(struct fl_uffdio_copy, copy)) == 0);
 	CHECK(fl_uffd_ioctl(t, world.u, FL_UFFDIO_COPY, at) == -FL_EFAULT);
@@ -467,7 +469,7 @@ static void fatal_signal_ends_every_wait_once(size_t schedule)
 static void fatal_signal_ends_every_wait(void **state)
 {
 	(void)state;
-	for_each_schedule(SCHEDULES, fatal_signal_ends_every_wait_once);
+	for_each_schedule(RUNS, fatal_signal_ends_every_wait_once);
 }
 
 /* Changes of the mapping under a waiter: it is not woken, and finds out when it is. */
@@ -482,7 +484,7 @@ static void load_gone(void *arg)
 static void unmap_under_waiter(void *arg)
 {
 	(void)arg;
-	next();
+	next_asleep(1);
 	CHECK(fl_munmap(&resolver->thread.task, m, PAGE) == 0);
 	CHECK(uffd_total(world.u) == 1);
 	CHECK(uffd_wake(resolver, world.u, m, PAGE) == 0);
@@ -499,7 +501,7 @@ static void load_forbidden(void *arg)
 static void protect_under_waiter(void *arg)
 {
 	(void)arg;
-	next();
+	next_asleep(1);
 	CHECK(fl_mprotect(&resolver->thread.task, m, PAGE, FL_PROT_NONE) == 0);
 	CHECK(uffd_total(world.u) == 1);
 	CHECK(uffd_copy(resolver, world.u, m, src, 1) == 0);
@@ -516,7 +518,7 @@ static void move_under_waiter(void *arg)
 	fl_va other = uffd_map_filled(resolver, 1, 3), out;
 
 	(void)arg;
-	next();
+	next_asleep(1);
 	CHECK(fl_mremap(&resolver->thread.task, other, PAGE, PAGE, FL_MREMAP_MAYMOVE | FL_MREMAP_FIXED, m + PAGE,
 			&out) == 0);
 	CHECK(uffd_total(world.u) == 1);

@@ -202,6 +202,15 @@ uint32_t uffd_total(struct fl_uffd *u)
 	return info.total;
 }
 
+void uffd_until_asleep(struct uffd_user *user)
+{
+	struct fl_parker *p = &user->thread.task.parker;
+
+	/* The words are the port's. Threads: a state that is neither 0 nor 1. Fibers: who sleeps. */
+	while (fl_load(&p->state) <= 1 && !fl_load(&p->who))
+		concurrent_yield();
+}
+
 enum fl_outcome uffd_try_load(struct uffd_user *user, fl_va va, int *value)
 {
 	unsigned char byte = 0;

@@ -65,6 +65,11 @@ bool uffd_next(struct uffd_user *user, struct fl_uffd *u, bool blocking, struct 
 uint32_t uffd_pending(struct fl_uffd *u);
 uint32_t uffd_total(struct fl_uffd *u);
 
+/*
+ * Let others run until the user sleeps in the engine. A thread whose message has been read may not be asleep yet: it looks once more.
+ */
+void uffd_until_asleep(struct uffd_user *user);
+
 /* One byte, as the guest's own access. Must succeed, or: the outcome. */
 int uffd_load(struct uffd_user *user, fl_va va);
 void uffd_store(struct uffd_user *user, fl_va va, int value);
