@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# System calls on memory that nobody has touched: the same output natively and under run; and, with one page a fault, the same
+# pages resident after each call.
+set -u
+build=$1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# compare NAME RUN-OPTIONS PROGRAM-ARGUMENTS
+compare() {
+	local name=$1 options=$2 arguments=$3
+	# shellcheck disable=SC2086 # several options
+	"$build/tests/programs/$name" $arguments >"$work/native" 2>&1
+	local native=$?
+	# shellcheck disable=SC2086
+	timeout 120 "$build/faultline" run --quiet --report "$work/report" $options -- \
+		"$build/tests/programs/$name" $arguments >"$work/engine" 2>&1
+	local engine=$?
+	if [ $native -ne $engine ] || ! diff -u "$work/native" "$work/engine" >"$work/diff"; then
+		echo "$name $arguments: exit $native natively, $engine under run $options"
+		head -60 "$work/diff"
+		failed=1
+		return
+	fi
+	if grep -E 'EFAULT on engine memory|still referenced' "$work/report"; then
+		echo "$name $arguments: the report complains"
+		failed=1
+		return
+	fi
+	echo "$name $arguments $options: the same"
+}
+
+for name in io_transfers io_structs; do
+	compare $name "" ""
+	compare $name --exact resident
+done
+exit $failed
