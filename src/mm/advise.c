@@ -152,9 +152,13 @@ static int advise_contents(struct fl_task *t, fl_va start, fl_va end, int advice
 	struct fl_range_req lock;
 	struct fl_vma *v;
 	fl_va first = start, stop;
-	bool hole = false;
+	bool hole = end > mm->arch->task_size;
 	int err;
 
+	if (start >= mm->arch->task_size)
+		return -FL_ENOMEM;
+	if (hole)
+		end = mm->arch->task_size;
 	err = fl_range_lock(&mm->ranges, &lock, t, start, end, FL_RANGE_SHARED, FL_WAIT_KILLABLE);
 	if (err)
 		return err;

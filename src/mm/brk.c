@@ -102,16 +102,21 @@ fl_va fl_brk(struct fl_task *t, fl_va addr)
 /* Does the guard gap below a stack that begins at start stay free? What may not be accessed, or is itself a stack, may be nearer. */
 static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 {
-	const struct fl_vma *below = fl_index_find_prev(&mm->index, v->start);
 	const uint64_t access = FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC;
+	const struct fl_vma *below;
+	uint64_t guard = 0;
+	bool free = true;
 
 	if (start < mm->min_addr || fl_pages(mm, v->start - start) > v->pgoff)
 		return false;
-	if (!below)
-		return true;
-	if ((below->flags & FL_VM_GROWSDOWN) || !(below->flags & access))
-		return below->end <= start;
-	return below->end <= start && start - below->end >= mm->index.guard;
+	fl_rcu_read_lock(); /* the lock need not reach as far as what is below */
+	below = fl_index_find_prev(&mm->index, v->start);
+	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access))
+		guard = mm->index.guard;
+	if (below)
+		free = below->end <= start && start - below->end >= guard;
+	fl_rcu_read_unlock();
+	return free;
 }
 
 static bool within_limits(struct fl_change *c, const struct fl_vma *v, fl_va start)
@@ -127,7 +132,8 @@ static bool within_limits(struct fl_change *c, const struct fl_vma *v, fl_va sta
 
 static int grow_to(struct fl_change *c, struct fl_vma *v, fl_va start)
 {
-	struct fl_vma put = *v;
+	/* Not *v: a fault may set the anon_id at this moment. */
+	struct fl_vma put = {.flags = v->flags, .object = v->object, .uffd = v->uffd};
 
 	if (!guard_free(c->mm, v, start))
 		return -FL_ENOMEM;

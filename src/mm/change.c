@@ -286,17 +286,12 @@ static void inherit_anon_id(struct fl_change *c)
 
 void fl_change_commit(struct fl_change *c)
 {
-	struct fl_vma *v;
-
 	inherit_anon_id(c);
 	c->stock = NULL;
 	fl_index_commit(&c->mm->index, &c->reserve, c->from, c->to, c->add, c->n);
 	c->n = 0;
-	while (c->old) {
-		v = c->old;
-		c->old = v->next;
-		fl_vma_free_rcu(v);
-	}
+	fl_vma_free_rcu(c->old);
+	c->old = NULL;
 }
 
 int fl_change_stock(struct fl_change *c, const struct fl_change *locked)

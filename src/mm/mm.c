@@ -99,15 +99,17 @@ bool fl_mm_get_not_zero(struct fl_mm *mm)
 /* Nobody else is left: no task, no memory call, no fault. */
 static void unmap_everything(struct fl_mm *mm)
 {
-	struct fl_vma *v;
+	struct fl_vma *v, *all = NULL;
 	fl_va va = 0;
 
 	fl_store_release(&mm->dead, 1);
 	fl_mm_zap(mm, NULL, 0, mm->arch->task_size, true);
 	while ((v = fl_index_find(&mm->index, va)) != NULL) {
 		va = v->end;
-		fl_vma_free_rcu(v);
+		v->next = all;
+		all = v;
 	}
+	fl_vma_free_rcu(all);
 	fl_index_destroy(&mm->index);
 	fl_tables_destroy(&mm->tables);
 	if (mm->ops && mm->ops->drop)

@@ -59,11 +59,6 @@ static void free_node(struct fl_index_node *node)
 	fl_port_free(node, sizeof(*node));
 }
 
-static void free_node_after_grace(struct fl_rcu_head *head)
-{
-	free_node(FL_CONTAINER_OF(head, struct fl_index_node, rcu));
-}
-
 static void free_subtree(struct fl_index_node *node)
 {
 	uint32_t i;
@@ -81,6 +76,11 @@ static void free_chain(struct fl_index_node *node)
 		next = node->link;
 		free_node(node);
 	}
+}
+
+static void free_chain_after_grace(struct fl_rcu_head *head)
+{
+	free_chain(FL_CONTAINER_OF(head, struct fl_index_node, rcu));
 }
 
 void fl_index_destroy(struct fl_index *x)
@@ -423,7 +423,7 @@ void fl_index_unreserve(struct fl_index *x, struct fl_index_reserve *r)
 void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, fl_va hi, struct fl_vma *const *v,
 		     unsigned n)
 {
-	struct fl_index_node *root, *node, *surplus;
+	struct fl_index_node *root, *surplus;
 	struct commit c;
 	uint32_t gone;
 
@@ -447,9 +447,6 @@ void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, f
 	surplus = trim(x);
 	fl_mutex_unlock(&x->mutex);
 	free_chain(surplus);
-	while (c.dead) {
-		node = c.dead;
-		c.dead = node->link;
-		fl_rcu_call(&node->rcu, free_node_after_grace);
-	}
+	if (c.dead)
+		fl_rcu_call(&c.dead->rcu, free_chain_after_grace);
 }

@@ -93,12 +93,18 @@ void fl_vma_free(struct fl_vma *v)
 
 static void free_after_grace(struct fl_rcu_head *head)
 {
-	fl_vma_free(FL_CONTAINER_OF(head, struct fl_vma, rcu));
+	struct fl_vma *v = FL_CONTAINER_OF(head, struct fl_vma, rcu), *next;
+
+	for (; v; v = next) {
+		next = v->next;
+		fl_vma_free(v);
+	}
 }
 
 void fl_vma_free_rcu(struct fl_vma *v)
 {
-	fl_rcu_call(&v->rcu, free_after_grace);
+	if (v)
+		fl_rcu_call(&v->rcu, free_after_grace);
 }
 
 static bool same_object(const struct fl_object *a, const struct fl_object *b)

@@ -56,7 +56,7 @@ FL_MUST_CHECK struct fl_vma *fl_vma_new(const struct fl_vma *like);
 void fl_vma_init(struct fl_vma *v, const struct fl_vma *like);
 /* Drop one that was never published, or whose grace period is over. */
 void fl_vma_free(struct fl_vma *v);
-/* Free after a grace period. */
+/* Free v, and what next chains behind it, after a grace period. NULL: nothing. */
 void fl_vma_free_rcu(struct fl_vma *v);
 
 /* In an anon_id: made by fork, which ties the pages to those of the parent. Linux merges no unfaulted neighbour into such a VMA. */
