@@ -6,9 +6,9 @@
 
 struct search {
 	uint64_t len, align;
-	fl_va lo, hi;
+	fl_va lo, hi; /* lo is not 0, which would mean "none" */
 	bool topdown;
-	fl_va found; /* 0: nothing yet */
+	fl_va found;
 };
 
 /* Does the free range [from, to) have room? */
@@ -32,7 +32,7 @@ static bool fits(struct search *s, fl_va from, fl_va to)
 			return false;
 	}
 	s->found = a;
-	return a != 0;
+	return true;
 }
 
 static bool inside(struct search *s, const struct fl_index_node *node);
@@ -62,7 +62,7 @@ static bool inside(struct search *s, const struct fl_index_node *node)
 
 fl_va fl_index_gap(struct fl_index *x, uint64_t len, fl_va lo, fl_va hi, uint64_t align, bool topdown)
 {
-	struct search s = {.len = len, .align = align, .lo = lo, .hi = hi, .topdown = topdown};
+	struct search s = {.len = len, .align = align, .lo = lo ? lo : 1, .hi = hi, .topdown = topdown};
 	const struct fl_index_node *root;
 	fl_va first, last;
 	bool found;
