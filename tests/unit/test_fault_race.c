@@ -479,6 +479,62 @@ static void last_thread_takes_everything_with_it(void **state)
 	for_each_schedule(SCHEDULES(1500, 300), exit_against_exit);
 }
 
+/* Fault against mremap: a page that moves to and fro keeps every count that was added to it, wherever it was just then.
+ */
+
+static uint32_t added;
+
+static void move_to_and_fro(void *arg)
+{
+	struct thread *t = arg;
+	fl_va from = PAGE_A, to = PAGE_B, out;
+
+	for (int i = 0; i < 6; i++) {
+		CHECK(fl_mremap(&t->task, from, 2 * PAGE, 2 * PAGE, FL_MREMAP_MAYMOVE | FL_MREMAP_FIXED, to, &out) ==
+		      0);
+		CHECK(out == to);
+		to = from;
+		from = out;
+	}
+}
+
+static void add_wherever_it_is(void *arg)
+{
+	struct thread *t = arg;
+	uint32_t old, n = 0;
+
+	for (int i = 0; i < 12; i++) {
+		fl_va va = (i % 2 ? PAGE_A : PAGE_B) + (i % 3 == 0 ? PAGE : 0);
+		enum fl_outcome o = fl_vcpu_add32(&t->cpu, va, 1, &old);
+
+		CHECK(o == FL_FAULT_DONE || o == FL_FAULT_BAD_AREA);
+		n += o == FL_FAULT_DONE;
+	}
+	fl_add(&added, n);
+}
+
+static void fault_against_mremap(size_t schedule)
+{
+	void (*const body[])(void *) = {move_to_and_fro, add_wherever_it_is, add_wherever_it_is};
+	uint32_t first, second;
+
+	(void)schedule;
+	added = 0;
+	world_map(&w, PAGE_A, 2, RW);
+	run(body, 3);
+	assert_int_equal(fl_vcpu_load(&w.cpu, PAGE_A, &first, 4), FL_FAULT_DONE);
+	assert_int_equal(fl_vcpu_load(&w.cpu, PAGE_A + PAGE, &second, 4), FL_FAULT_DONE);
+	assert_int_equal(first + second, added);
+	assert_int_equal(fl_munmap(&w.task, PAGE_A, 2 * PAGE), 0);
+	assert_int_equal(fl_frames_used(w.frames), 1);
+}
+
+static void page_that_moves_loses_no_write(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_mremap);
+}
+
 /* Stacks: two threads grow one at once, to different depths. */
 
 static void push(void *arg)
@@ -524,7 +580,8 @@ int main(void)
 		TEST(fetches_at_once_all_succeed),           TEST(tables_that_vanish_are_made_again),
 		TEST(mprotect_is_obeyed_once_it_returns),    TEST(dontneed_gives_zeros_or_the_last_write),
 		TEST(fork_is_a_snapshot_and_loses_no_write), TEST(exit_of_a_sharer_returns_every_frame),
-		TEST(last_thread_takes_everything_with_it),  TEST(stack_grown_by_several_is_one_mapping),
+		TEST(last_thread_takes_everything_with_it),  TEST(page_that_moves_loses_no_write),
+		TEST(stack_grown_by_several_is_one_mapping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
