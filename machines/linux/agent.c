@@ -333,6 +333,7 @@ void fl_agent_end(struct guest_mm *gm, struct guest_thread *reap)
 	if (!a)
 		return;
 	gm->agent = NULL;
+	fl_ended_note(gm->g, a->pid);
 	if (!a->gone) {
 		kill(a->pid, SIGKILL);
 		while (waitpid(a->pid, &status, __WALL) == a->pid ? WIFSTOPPED(status) : errno == EINTR)

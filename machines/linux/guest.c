@@ -82,6 +82,7 @@ struct guest_thread *fl_thread_create(struct guest *g, pid_t tid, struct guest_p
 	g->nthreads++;
 	th->next = g->threads;
 	g->threads = th;
+	g->host->ended[tid / 64] &= ~(1ull << (tid % 64));
 	hash(th);
 	while (fl_orphan_take(g, tid, &status))
 		fl_thread_push(th, status);
@@ -169,6 +170,8 @@ void fl_thread_gone(struct guest_thread *th)
 
 	if (gm)
 		fl_futex_thread_gone(th, gm, th->clear_child_tid);
+	if (th->tid == proc->pid)
+		fl_ended_note(g, th->tid);
 	if (th->tid == proc->pid)
 		proc->exit_status = th->event.status;
 	fl_task_switch_mm(&th->task, NULL);

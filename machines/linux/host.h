@@ -15,6 +15,7 @@
 
 #define FL_TID_HASH 1024u
 #define FL_SLOTS 4096u
+#define FL_PID_MAX 4194304u /* the kernel's own limit */
 
 struct fl_orphan {
 	pid_t pid;
@@ -44,6 +45,7 @@ struct fl_host {
 	struct guest_thread *by_tid[FL_TID_HASH];
 	struct fl_orphan *orphans;
 	struct fl_agent *agents;
+	uint64_t *ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
 	struct guest_thread *graveyard; /* fibers that are done, to be freed outside them */
 	uint8_t *control;               /* code page and control pages, mapped */
 	uint64_t slot_used[FL_SLOTS / 64];
@@ -64,6 +66,8 @@ void fl_loop_drain(struct guest *g);
 void fl_loop_forget_orphans(struct guest *g);
 /* Take the status of an orphan. False: it has none yet. */
 bool fl_orphan_take(struct guest *g, pid_t pid, int *status);
+/* The end of this task has been seen; if it is reported once more, that is nothing new. */
+void fl_ended_note(struct guest *g, pid_t pid);
 /* The tick is wanted (nests). */
 void fl_timer_want(struct guest *g, bool on);
 /* A status for a thread, from wherever it was found. */

@@ -132,6 +132,28 @@ static void rename_for_exec(struct guest *g, pid_t pid)
 	fl_thread_rename(th, pid);
 }
 
+/*
+ * A task is reported ended to its tracer first, and once more to whom it is a child of. Those whose parent has died become
+ * children of ours (subreaper), so that second report may come to us, too.
+ */
+void fl_ended_note(struct guest *g, pid_t pid)
+{
+	if (pid > 0 && (uint32_t)pid < FL_PID_MAX)
+		g->host->ended[pid / 64] |= 1ull << (pid % 64);
+}
+
+static bool ended_take(struct guest *g, pid_t pid)
+{
+	uint64_t bit = 1ull << (pid % 64);
+	bool noted;
+
+	if ((uint32_t)pid >= FL_PID_MAX)
+		return false;
+	noted = g->host->ended[pid / 64] & bit;
+	g->host->ended[pid / 64] &= ~bit;
+	return noted;
+}
+
 static void route(struct guest *g, pid_t pid, int status)
 {
 	struct guest_thread *th;
@@ -141,7 +163,7 @@ static void route(struct guest *g, pid_t pid, int status)
 	th = fl_thread_find(g, pid);
 	if (th)
 		fl_thread_push(th, status);
-	else if (!fl_agent_status(g, pid, status))
+	else if (!fl_agent_status(g, pid, status) && (!ended_take(g, pid) || WIFSTOPPED(status)))
 		orphan_add(g, pid, status);
 }
 

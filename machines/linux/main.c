@@ -8,6 +8,11 @@
 
 static void stop_handle(struct guest_thread *th)
 {
+	if (th->fresh_space && (th->event.stop == FL_STOP_TRAP || th->event.stop == FL_STOP_GROUP)) {
+		fl_thread_first_stop(th);
+		if (th->pushed_back)
+			return;
+	}
 	switch (th->event.stop) {
 	case FL_STOP_SECCOMP:
 		fl_syscall_stop(th);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -79,6 +80,7 @@ static int prepare(struct guest *g)
 	g->host->max_runs = max_runs();
 	if (!vdso_scan(g->host))
 		return fail(g->res, "this host's vdso has no syscall instruction (booted with vdso=0?)", ENOTSUP);
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* the agents of processes that have ended are reaped here */
 	fl_syscalls_init();
 	if (fl_filter_build())
 		return fail(g->res, "the seccomp filter is too long", E2BIG);
@@ -122,7 +124,9 @@ int fl_linux_run(const struct fl_run_options *o, struct run_observer *obs, struc
 	int r;
 
 	memset(res, 0, sizeof(*res));
-	if (g && h) {
+	if (h)
+		h->ended = calloc(FL_PID_MAX / 64, sizeof(*h->ended));
+	if (g && h && h->ended) {
 		g->opt = o;
 		g->obs = obs ? obs : &silent;
 		g->res = res;
@@ -136,6 +140,8 @@ int fl_linux_run(const struct fl_run_options *o, struct run_observer *obs, struc
 	} else {
 		r = fail(res, "cannot start", ENOMEM);
 	}
+	if (h)
+		free(h->ended);
 	free(h);
 	free(g);
 	return r;

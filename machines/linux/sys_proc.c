@@ -10,6 +10,7 @@
  * No locks: one OS thread.
  */
 #include <linux/sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -190,6 +191,28 @@ static void sys_fork(struct guest_thread *th)
 		tid = fl_orphan_of(th->g, th->mm);
 	if (tid)
 		child_enter(th, &w, tid, th->mm);
+}
+
+void fl_thread_first_stop(struct guest_thread *th)
+{
+	uint32_t tid = (uint32_t)th->tid;
+	int r;
+
+	th->fresh_space = false;
+	r = fl_agent_fork(th);
+	if (th->dead || th->dying)
+		return;
+	if (r) {
+		fprintf(stderr, "faultline: process %d is killed: its hidden pages cannot be made: %s\n", (int)th->tid,
+			strerror(-r));
+		fl_proc_kill(th->proc);
+		return;
+	}
+	/* The parent's bounce buffers are of no use here. */
+	fl_agent_call(th->mm, SYS_munmap, FL_HIDDEN_BOUNCE, FL_HIDDEN_END - FL_HIDDEN_BOUNCE, 0, 0, 0, 0);
+	/* The kernel has tried to write its id before the page could be there. */
+	if (th->child_settid && fl_copy_to_user(&th->task, th->child_settid, &tid, sizeof(tid)))
+		th->child_settid = 0;
 }
 
 void fl_clone_event(struct guest_thread *th)
