@@ -163,7 +163,7 @@ static void replacements_agree_with_an_array(void **state)
 	}
 }
 
-/* Is [a, a + len) free, the guards included? */
+/* Is [a, a + len) free, the guards included, which reach down to the next VMA at most? */
 static bool is_free(fl_va a, uint64_t len)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -171,6 +171,8 @@ static bool is_free(fl_va a, uint64_t len)
 
 		if (model[i]->flags & FL_VM_GROWSDOWN)
 			start = start > GUARD ? start - GUARD : 0;
+		if (i && start < model[i - 1]->end)
+			start = model[i - 1]->end;
 		if (start < a + len && a < model[i]->end)
 			return false;
 	}
