@@ -146,6 +146,7 @@ bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si)
 	fl_va addr = (fl_va)(uintptr_t)si->si_addr;
 	struct fl_vma_info vma;
 	struct run_fault rf = {.f = {.addr = addr, .flags = FL_FAULTF_USER | FL_FAULTF_SP}};
+	struct fl_translation t;
 	enum fl_outcome outcome;
 	fl_va end;
 
@@ -156,7 +157,9 @@ bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si)
 	rf.rip = fl_regs(th)->rip;
 	rf.f.sp = fl_regs(th)->rsp;
 	rf.f.access = (uint8_t)fl_decode_access(th, addr);
-	if (fl_shadow_get(th->mm->shadow, addr & FL_PAGE_MASK))
+	/* Only the engine's entry can refuse. What the host has may just lag behind it, as a TLB does after rights were added. */
+	if (fl_shadow_get(th->mm->shadow, addr & FL_PAGE_MASK) &&
+	    !fl_mm_walk(th->mm->mm, addr, (enum fl_access)rf.f.access, &t))
 		rf.f.flags |= FL_FAULTF_PRESENT;
 	end = window_end(th, &rf, &vma);
 	fl_affinity_fault(th);
