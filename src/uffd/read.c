@@ -2,9 +2,9 @@
 /*
  * Messages: the queue of those that nobody has read, read(2) and poll(2).
  *
- * A message goes to one reader. When one is queued, the reader that has slept longest is woken; he may find the queue empty, because another
- * came by meanwhile, and then sleeps again, last in line. A reader who leaves with messages still there, whatever made him leave, wakes the next:
- * so no message lies unread while a reader sleeps.
+ * A message goes to one reader. When one is queued, the reader that has slept longest is woken. He takes the oldest message there is, even if a
+ * signal has come as well; if another reader, who never slept, came by first and left none, he sleeps again, last in line. So while
+ * anybody sleeps there are never more messages than readers who have been woken and not looked yet: none lies unread beside a sleeper.
  *
  * The context's mutex guards the queue and the readers. Nothing is held while a reader sleeps or user memory is written.
  */
@@ -32,12 +32,12 @@ static void reader_unlink(struct fl_uffd *u, struct fl_uffd_reader *r) FL_REQUIR
 		u->last_reader = r->prev;
 }
 
-/* If there is something to read, the reader who has slept longest shall look. */
+/* There is one more message: the reader who has slept longest shall look. */
 static void wake_reader(struct fl_uffd *u) FL_REQUIRES(&u->mutex)
 {
 	struct fl_uffd_reader *r = u->first_reader;
 
-	if (!r || !u->oldest)
+	if (!r)
 		return;
 	reader_unlink(u, r);
 	/* Partner: the load in wait_message. r may go away as soon as the mutex is free. */
@@ -113,7 +113,6 @@ static int take_message(struct fl_task *t, struct fl_uffd *u, bool may_wait, str
 		*msg = w->msg;
 		fl_uffd_queue_remove(u, w);
 	}
-	wake_reader(u);
 	fl_mutex_unlock(&u->mutex);
 	return err;
 }

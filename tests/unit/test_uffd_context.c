@@ -369,6 +369,7 @@ static void release_without_memory_makes_the_memory_ordinary_too(void **state)
 		fl_port_fail_alloc_after(-1);
 
 		assert_int_equal(uffd_zero(user, other, m + PAGE, 1), -FL_ENOENT); /* not registered any more */
+		assert_int_equal(uffd_copy_raw(user, other, m + PAGE, 8192, PAGE, 0), -FL_ENOENT);
 		assert_int_equal(uffd_load(user, m + PAGE), 0);
 		assert_int_equal(uffd_unregister(user, other, m, 3 * PAGE), 0);
 		assert_int_equal(uffd_register(user, other, m, 3), 0);
