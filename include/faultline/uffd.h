@@ -40,6 +40,12 @@ int fl_uffd_ioctl(struct fl_task *t, struct fl_uffd *u, uint32_t cmd, fl_va arg)
  */
 int64_t fl_uffd_read(struct fl_task *t, struct fl_uffd *u, fl_va buf, size_t count, bool nonblock);
 
+/*
+ * One message into the embedder's own memory, for a readv(2) that may split it across segments. Returns 0, or -FL_EINVAL (before the
+ * handshake), -FL_EAGAIN, -FL_ERESTARTSYS.
+ */
+int fl_uffd_read_message(struct fl_task *t, struct fl_uffd *u, bool nonblock, struct fl_uffd_msg *msg);
+
 /* poll(2): FL_POLLIN, FL_POLLERR or 0. nonblock as above: a blocking descriptor always polls POLLERR. */
 uint32_t fl_uffd_poll(struct fl_uffd *u, bool nonblock);
 

@@ -324,32 +324,53 @@ static void sys_read(struct guest_thread *th)
 		fl_skip_syscall(th, r);
 }
 
-/* Whole messages for each segment; only the first may wait. */
+/* One message, to the segments from byte `done` on. What cannot be written is lost, as by read. */
+static int64_t read_message(struct fl_io_transfer *x, struct fl_uffd *u, bool nonblock)
+{
+	struct fl_uffd_msg msg;
+	int err;
+
+	fl_wait_begin(x->th, false);
+	err = fl_uffd_read_message(&x->th->task, u, nonblock, &msg);
+	(void)fl_wait_end(x->th);
+	if (err || fl_io_gone(x->th))
+		return err;
+	return fl_io_scatter(x, x->done, (const uint8_t *)&msg, sizeof(msg)) < sizeof(msg) ? -EFAULT : (int)sizeof(msg);
+}
+
+/* A message may be split across segments in any way; only the first may wait. */
 static void sys_readv(struct guest_thread *th)
 {
 	struct fl_io_seg seg[FL_IO_SEGMENTS];
-	uint64_t n = fl_arg(th, 2), total;
-	int64_t sum = 0, r = -EINVAL;
+	struct fl_io_transfer x = {.th = th, .reading = true, .vector = true, .seg = seg};
+	uint64_t since = fl_now_ns();
 	bool nonblock;
 	struct fl_uffd *u = fl_carrier_of(th, (int)fl_arg(th, 0), &nonblock);
+	int64_t r;
 
 	if (!u) {
 		fl_io_buffer(th);
 		return;
 	}
-	r = fl_io_read_iovec(th, fl_arg(th, 1), n, seg, &total);
-	for (uint64_t i = 0; !r && i < n; i++) {
-		if (seg[i].len < MESSAGE_BYTES && !(sum || seg[i].len))
-			continue;
-		r = read_once(th, u, seg[i].base, seg[i].len, nonblock || sum);
+	fl_io_args(th, x.args);
+	x.nseg = x.args[2] <= FL_IO_SEGMENTS ? (unsigned)x.args[2] : 0;
+	r = fl_io_read_iovec(th, x.args[1], x.args[2], seg, &x.total);
+	if (!r && x.total < MESSAGE_BYTES)
+		r = x.total ? -EINVAL : 0;
+	while (!r && x.total - x.done >= MESSAGE_BYTES) {
+		r = read_message(&x, u, nonblock || x.done);
 		if (fl_io_gone(th))
 			return;
-		if (r > 0)
-			sum += r;
-		r = r == (int64_t)(seg[i].len & ~(uint64_t)(MESSAGE_BYTES - 1)) ? 0 : r < 0 ? r : 1;
+		if (r > 0) {
+			x.done += (uint64_t)r;
+			r = 0;
+		}
 	}
-	if (!fl_io_gone(th))
-		fl_skip_syscall(th, sum ? sum : r);
+	if (fl_io_gone(th))
+		return;
+	r = x.done ? (int64_t)x.done : r;
+	tell(th, SYS_readv, x.args, r, since);
+	fl_skip_syscall(th, r);
 }
 
 static void sys_ioctl(struct guest_thread *th)
@@ -379,10 +400,7 @@ static void sys_ioctl(struct guest_thread *th)
 /* A descriptor taken from another process. */
 static void sys_pidfd_getfd(struct guest_thread *th)
 {
-	int64_t result;
-
-	if (th->g->carriers && !fl_run_syscall(th, &result) && result >= 0)
-		fl_carrier_received(th);
+	fl_carrier_received(th);
 }
 
 void fl_carrier_register(void)

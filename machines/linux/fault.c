@@ -45,7 +45,11 @@ static fl_va window_end(struct guest_thread *th, const struct run_fault *rf, con
 {
 	fl_va page = rf->f.addr & FL_PAGE_MASK, end;
 
-	if (th->g->opt->exact || vma->vm_flags & FL_VM_UFFD_ANY)
+	/*
+	 * A program with a userfaultfd registers ranges that it knows to be untouched; a page that we put there before would
+	 * be EEXIST to it.
+	 */
+	if (th->g->opt->exact || th->mm->uffd || vma->vm_flags & FL_VM_UFFD_ANY)
 		return page + FL_PAGE;
 	if (page == th->ahead_next && th->ahead_pages)
 		th->ahead_pages = th->ahead_pages * 2 < AHEAD_MAX ? th->ahead_pages * 2 : AHEAD_MAX;

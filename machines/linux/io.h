@@ -114,7 +114,7 @@ struct fl_uffd *fl_carrier_of(struct guest_thread *th, int fd, bool *nonblock);
 bool fl_carrier_polls_error(struct guest_thread *th, int fd);
 /* The same for a pipe by its inode, as epoll's fdinfo names it; fd: the descriptor that was registered. */
 bool fl_carrier_is_inode(struct guest *g, uint64_t ino);
-/* The process may have got one from another process. */
+/* The process gets descriptors from another, among which one may be: watch it from now on. At the stop before the call. */
 void fl_carrier_received(struct guest_thread *th);
 /* Any in the guest that this process may have? */
 static inline bool fl_carrier_any(const struct guest_thread *th)

@@ -276,6 +276,7 @@ void fl_io_sendmsg(struct guest_thread *th)
 
 void fl_io_recvmsg(struct guest_thread *th)
 {
+	fl_carrier_received(th);
 	one_message(th, true);
 }
 
@@ -321,5 +322,6 @@ void fl_io_sendmmsg(struct guest_thread *th)
 
 void fl_io_recvmmsg(struct guest_thread *th)
 {
+	fl_carrier_received(th);
 	many_messages(th, true);
 }

@@ -117,6 +117,18 @@ static int take_message(struct fl_task *t, struct fl_uffd *u, bool may_wait, str
 	return err;
 }
 
+int fl_uffd_read_message(struct fl_task *t, struct fl_uffd *u, bool nonblock, struct fl_uffd_msg *msg)
+{
+	int err;
+
+	if (!(fl_load_acquire(&u->features) & FL_UFFD_READY))
+		return -FL_EINVAL;
+	fl_uffd_get(u); /* the last close may come while this call sleeps */
+	err = take_message(t, u, !nonblock, msg);
+	fl_uffd_put(u);
+	return err;
+}
+
 int64_t fl_uffd_read(struct fl_task *t, struct fl_uffd *u, fl_va buf, size_t count, bool nonblock)
 {
 	struct fl_uffd_msg msg;
