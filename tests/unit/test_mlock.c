@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* mlock, munlock, mincore, msync. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mm_support.h"
+
+static struct world w;
+
+static int open_world(void **state)
+{
+	(void)state;
+	world_open(&w, 256);
+	return 0;
+}
+
+static int close_world(void **state)
+{
+	(void)state;
+	world_close(&w);
+	return 0;
+}
+
+static int lock(unsigned from, unsigned to, int flags)
+{
+	return fl_mlock(&w.task, page(from), (to - from) * PAGE, flags);
+}
+
+static uint64_t locked(void)
+{
+	struct fl_mm_stats s;
+
+	fl_mm_stats(w.mm, &s);
+	return s.locked_pages;
+}
+
+static void locking_brings_pages_in_and_splits(void **state)
+{
+	(void)state;
+	world_map(&w, page(0), 8, RW);
+	/* Any byte of a page stands for the page. */
+	assert_int_equal(fl_mlock(&w.task, page(2) + 5, PAGE, 0), 0);
+	expect_layout(&w, "0-2 rw-, 2-4 rw-L, 4-8 rw-");
+	assert_int_equal(poke(&w.cpu, page(3), 1), FL_KIND_NONE);
+	assert_int_equal(lock(3, 5, FL_MLOCK_ONFAULT), 0);
+	expect_layout(&w, "0-2 rw-, 2-3 rw-L, 3-5 rw-LO, 5-8 rw-");
+	assert_int_equal(locked(), 3);
+	assert_int_equal(fl_munlock(&w.task, page(0), 8 * PAGE), 0);
+	expect_layout(&w, "0-8 rw-");
+	assert_int_equal(locked(), 0);
+}
+
+static void errors_are_those_of_linux(void **state)
+{
+	(void)state;
+	world_map(&w, page(0), 2, RW);
+	world_map(&w, page(3), 1, RW);
+	world_map(&w, page(4), 1, FL_PROT_NONE);
+	assert_int_equal(lock(0, 1, 2), -FL_EINVAL);
+	assert_int_equal(fl_mlock(&w.task, page(0), UINT64_MAX - 2 * PAGE, 0), -FL_EINVAL);
+	assert_int_equal(lock(0, 0, 0), 0);
+	/* Up to the hole. */
+	assert_int_equal(lock(1, 4, 0), -FL_ENOMEM);
+	expect_layout(&w, "0-1 rw-, 1-2 rw-L, 3-4 rw-, 4-5 ---");
+	/* What cannot be there is locked all the same, and said. */
+	assert_int_equal(lock(4, 5, 0), -FL_ENOMEM);
+	expect_layout(&w, "0-1 rw-, 1-2 rw-L, 3-4 rw-, 4-5 ---L");
+}
+
+static void limit_counts_a_page_once(void **state)
+{
+	const struct fl_mm_config config = {.limit_memlock = 4 * PAGE};
+
+	(void)state;
+	world_close(&w);
+	world_open_as(&w, 256, &config);
+	world_map(&w, page(0), 8, RW);
+	assert_int_equal(lock(0, 5, 0), -FL_ENOMEM);
+	assert_int_equal(lock(0, 3, 0), 0);
+	assert_int_equal(lock(1, 4, 0), 0);
+	assert_int_equal(lock(3, 5, 0), -FL_ENOMEM);
+	assert_int_equal(locked(), 4);
+	w.task.caps |= FL_CAP_IPC_LOCK;
+	assert_int_equal(lock(0, 8, 0), 0);
+}
+
+static void mincore_tells_what_is_there(void **state)
+{
+	uint8_t vec[6];
+	fl_va out;
+
+	(void)state;
+	world_map(&w, page(0), 4, RW);
+	assert_int_equal(fl_mmap_foreign(&w.task, page(4), PAGE, RW, FL_MAP_PRIVATE | FL_MAP_FIXED, 0, 0, 1, 0, &out),
+			 0);
+	poke(&w.cpu, page(1), 1);
+	peek(&w.cpu, page(2), 0);
+	memset(vec, 7, sizeof(vec));
+	assert_int_equal(fl_mincore(&w.task, page(0), 5 * PAGE - 9, vec), 0);
+	assert_memory_equal(vec, ((uint8_t[]){0, 1, 1, 0, 7, 7}), 6);
+	assert_int_equal(fl_mincore(&w.task, page(0) + 1, PAGE, vec), -FL_EINVAL);
+	assert_int_equal(fl_mincore(&w.task, page(3), 3 * PAGE, vec), -FL_ENOMEM);
+	assert_int_equal(fl_mincore(&w.task, page(0), UINT64_MAX, vec), -FL_ENOMEM);
+	assert_int_equal(fl_mincore(&w.task, page(0), 0, vec), 0);
+}
+
+static void msync_only_checks(void **state)
+{
+	(void)state;
+	world_map(&w, page(0), 2, RW);
+	world_map(&w, page(3), 1, RW);
+	assert_int_equal(fl_msync(&w.task, page(0), 2 * PAGE, FL_MS_SYNC), 0);
+	assert_int_equal(fl_msync(&w.task, page(0), 2 * PAGE, 0), 0);
+	assert_int_equal(fl_msync(&w.task, page(0), PAGE, FL_MS_SYNC | FL_MS_ASYNC), -FL_EINVAL);
+	assert_int_equal(fl_msync(&w.task, page(0), PAGE, 8), -FL_EINVAL);
+	assert_int_equal(fl_msync(&w.task, page(0) + 1, PAGE, FL_MS_SYNC), -FL_EINVAL);
+	assert_int_equal(fl_msync(&w.task, page(0), 4 * PAGE, FL_MS_SYNC), -FL_ENOMEM);
+	assert_int_equal(fl_msync(&w.task, page(8), 0, FL_MS_SYNC), 0);
+	assert_int_equal(lock(0, 1, 0), 0);
+	assert_int_equal(fl_msync(&w.task, page(0), PAGE, FL_MS_INVALIDATE), -FL_EBUSY);
+}
+
+static void setup(struct world *world)
+{
+	world_map(world, page(0), 8, RW);
+}
+
+static int lock_middle(struct world *world)
+{
+	return fl_mlock(&world->task, page(2), 2 * PAGE, FL_MLOCK_ONFAULT);
+}
+
+static void failed_allocation_changes_nothing(void **state)
+{
+	(void)state;
+	fail_every_allocation(setup, lock_middle, -FL_ENOMEM);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(locking_brings_pages_in_and_splits),
+		TEST(errors_are_those_of_linux),
+		TEST(limit_counts_a_page_once),
+		TEST(mincore_tells_what_is_there),
+		TEST(msync_only_checks),
+		cmocka_unit_test(failed_allocation_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
