@@ -249,6 +249,45 @@ static void fill_everything(void *arg)
 }
 RACE(resolvers_that_meet_share_the_work, 0, fill_everything, fill_everything, work, work, fill_everything);
 
+/* Two bodies and one page, so that many schedules put the one into the few steps of the other that matter. */
+
+static void load_one(void *arg)
+{
+	int value = uffd_load(arg, m);
+
+	CHECK(value == 0 || value == 8);
+}
+
+static void fill_one(void *arg)
+{
+	CHECK(uffd_copy(arg, world.u, m, src, 1) == 0);
+}
+/* After the fault has looked, before it is a waiter. */
+RACE(fill_just_before_the_wait_is_seen, 0, fill_one, load_one);
+
+static void unregister_one(void *arg)
+{
+	CHECK(uffd_unregister(arg, world.u, m, PAGE) == 0);
+}
+RACE(unregister_just_before_the_wait_is_seen, 0, unregister_one, load_one);
+
+static void close_one(void *arg)
+{
+	(void)arg;
+	uffd_world_release(&world);
+}
+RACE(last_close_just_before_the_wait_is_seen, 0, close_one, load_one);
+
+static void close_one_without_memory(void *arg)
+{
+	(void)arg;
+	fl_port_fail_alloc_after(0);
+	uffd_world_release(&world);
+	CHECK(fl_port_fail_alloc_hit());
+	fl_port_fail_alloc_after(-1);
+}
+RACE(last_close_without_memory_just_before_the_wait_is_seen, 0, close_one_without_memory, load_one);
+
 static void close_soon(void *arg)
 {
 	struct uffd_user *user = arg;
@@ -264,10 +303,7 @@ static void close_without_memory(void *arg)
 {
 	struct uffd_user *user = arg;
 
-	fl_port_fail_alloc_after(0);
-	uffd_world_release(&world);
-	CHECK(fl_port_fail_alloc_hit());
-	fl_port_fail_alloc_after(-1);
+	close_one_without_memory(user);
 	CHECK(uffd_load(user, m) == 0 || uffd_load(user, m) == 8);
 }
 /* The page tables are there already, so that it is the close that meets the failure; its mapping keeps the context. */
@@ -337,6 +373,10 @@ int main(void)
 		cmocka_unit_test(dropping_while_pages_are_missed_loses_nobody),
 		cmocka_unit_test(forking_while_pages_are_missed_loses_nobody),
 		cmocka_unit_test(resolvers_that_meet_share_the_work),
+		cmocka_unit_test(fill_just_before_the_wait_is_seen),
+		cmocka_unit_test(unregister_just_before_the_wait_is_seen),
+		cmocka_unit_test(last_close_just_before_the_wait_is_seen),
+		cmocka_unit_test(last_close_without_memory_just_before_the_wait_is_seen),
 		cmocka_unit_test(last_close_while_pages_are_missed_loses_nobody),
 		cmocka_unit_test(last_close_without_memory_loses_nobody_either),
 		cmocka_unit_test(exit_while_a_child_fills_is_clean),
