@@ -201,12 +201,23 @@ static int install_filter(struct guest_thread *th)
 	return (int)r;
 }
 
+/* Watch this process from now on. If that cannot be, its reads of a userfaultfd give the pipe's bytes. */
+static void watch(struct guest_thread *th)
+{
+	if (!th->proc->may_have_uffd && !install_filter(th))
+		th->proc->may_have_uffd = true;
+}
+
 void fl_carrier_received(struct guest_thread *th)
 {
-	if (th->proc->may_have_uffd || !th->g->carriers)
-		return;
-	if (!install_filter(th))
-		th->proc->may_have_uffd = true;
+	if (th->g->carriers)
+		watch(th);
+}
+
+/* Either may make a userfaultfd that the other finds among its descriptors. Few programs do such a thing. */
+void fl_carrier_share(struct guest_thread *th)
+{
+	watch(th);
 }
 
 /* ---- Making one -------------------------------------------------------------------------------------- */

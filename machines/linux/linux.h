@@ -363,6 +363,8 @@ void fl_futex_thread_exiting(struct guest_thread *th);
 void fl_futex_thread_gone(struct guest_thread *th, struct guest_mm *gm, fl_va clear_child_tid);
 /* carrier.c: a process was made by fork or clone (child shares nothing yet), has exec'd, or has ended. */
 void fl_carrier_fork(struct guest_proc *parent, struct guest_proc *child);
+/* carrier.c: at the stop before a clone whose child is another process with the same descriptors. */
+void fl_carrier_share(struct guest_thread *th);
 void fl_carrier_exec(struct guest_proc *proc);
 void fl_carrier_exit(struct guest_proc *proc);
 /* carrier.c: look for last closes; called from the event loop when a write end may have been hung up, outside fibers or in one. */

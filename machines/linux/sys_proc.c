@@ -180,6 +180,8 @@ static void sys_fork(struct guest_thread *th)
 	if (!read_call(th, &w))
 		return;
 	words_resident(th, &w);
+	if ((w.flags & CLONE_FILES) && !(w.flags & CLONE_THREAD))
+		fl_carrier_share(th);
 	if (th->dead || th->dying)
 		return;
 	if (!(w.flags & CLONE_VM)) {
