@@ -168,6 +168,8 @@ void fl_thread_gone(struct guest_thread *th)
 	struct guest_proc *proc = th->proc;
 	struct guest_thread **p = &g->threads;
 
+	if (th->leaving)
+		fl_timer_want(g, false);
 	if (gm)
 		fl_futex_thread_gone(th, gm, th->clear_child_tid);
 	if (th->tid == proc->pid)

@@ -45,7 +45,8 @@ struct fl_host {
 	struct guest_thread *by_tid[FL_TID_HASH];
 	struct fl_orphan *orphans;
 	struct fl_agent *agents;
-	uint64_t *ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
+	uint64_t *
+		ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
 	struct guest_thread *graveyard; /* fibers that are done, to be freed outside them */
 	uint8_t *control;               /* code page and control pages, mapped */
 	uint64_t slot_used[FL_SLOTS / 64];
@@ -177,6 +178,12 @@ void fl_hostmap_drop(struct guest_mm *gm, fl_va start, fl_va end);
 /* Take away what the tables do not allow any more. */
 void fl_hostmap_reduce(struct guest_mm *gm, fl_va start, fl_va end);
 
+/* leader.c: a thread group's leader that ends before its threads. */
+void fl_leader_leaving(struct guest_thread *th);
+void fl_leader_tick(struct guest *g);
+/* In the thread's fiber, while it waits for its end. */
+void fl_leader_left(struct guest_thread *th);
+
 /* wait.c */
 void fl_wait_status(struct guest_thread *th);
 void fl_wait_tick(struct guest *g, uint64_t now);
@@ -192,6 +199,10 @@ void fl_mask_unblocked(struct guest_thread *th, uint64_t was_blocked);
 /* fault.c: a SIGSEGV or SIGBUS of the host's making. True: it was ours, and is dealt with (resume, or pushed back). */
 bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si);
 /* decode.c: what the instruction that faulted at addr wanted: FL_READ, FL_WRITE or FL_EXEC. */
+/*
+ * After a fault that was resolved: serve pages ahead of it where that is worth while. [*start, *end): the page with those.
+ */
+void fl_fault_ahead(struct guest_thread *th, const struct fl_fault *f, fl_va *start, fl_va *end);
 enum fl_access fl_decode_access(struct guest_thread *th, fl_va addr);
 
 /* sys_proc.c, exec.c, orphan.c */

@@ -192,6 +192,8 @@ struct guest_thread {
 	fl_va clear_child_tid;
 	fl_va child_settid; /* written by the kernel when the thread first runs; 0: none */
 	bool fresh_space;   /* its first stop is to come, and the address space is a new copy without an agent */
+	bool leaving;       /* the leader has left before its threads: the kernel reports it only after them */
+	bool told_gone;     /* its joiner has been woken */
 	fl_va robust_list;
 	uint64_t robust_len;
 
@@ -210,9 +212,7 @@ struct guest_thread {
 
 	uint64_t faults, faults_at_tick, last_fault_ns; /* affinity.c */
 	bool pulled;                                    /* affinity.c: on the supervisor's core for now */
-	bool at_gate;         /* the fiber waits for a fork of its address space to reach the host */
-	fl_va ahead_next;     /* where a fault in sequence would be */
-	uint32_t ahead_pages; /* how many pages the last one in sequence was given */
+	bool at_gate;   /* the fiber waits for a fork of its address space to reach the host */
 	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
 	struct guest_thread *next;      /* in guest.threads */
 	struct guest_thread *hash_next; /* by tid */

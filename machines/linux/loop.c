@@ -187,6 +187,7 @@ static void tick(struct guest *g)
 		fl_carrier_poll(g);
 	}
 	fl_wait_tick(g, now);
+	fl_leader_tick(g);
 	fl_affinity_tick(g, now);
 	if (g->obs->tick && now - h->last_observer_tick_ns >= OBSERVER_TICK_NS) {
 		h->last_observer_tick_ns = now;

@@ -25,6 +25,7 @@ static void stop_handle(struct guest_thread *th)
 		break;
 	case FL_STOP_EXITING:
 		fl_futex_thread_exiting(th);
+		fl_leader_leaving(th);
 		break;
 	case FL_STOP_GROUP:
 		fl_resume(th, FL_LISTEN, 0);

@@ -138,8 +138,11 @@ bool fl_next_event(struct guest_thread *th)
 		th->pushed_back = false;
 		return !th->dead;
 	}
-	while (!th->queue_len && !th->dead)
+	while (!th->queue_len && !th->dead) {
+		if (th->told_gone)
+			fl_leader_left(th);
 		fl_fiber_block();
+	}
 	if (th->dead)
 		return false;
 	status = th->queue[th->queue_head];
