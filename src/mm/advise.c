@@ -80,9 +80,9 @@ static enum kind kind_of(int advice)
 /* The VMA at or after *start, with *start and *stop set to its part of the range. hole: something before it is not mapped. */
 static struct fl_vma *next_part(struct fl_mm *mm, fl_va *start, fl_va end, fl_va *stop, bool *hole)
 {
-	struct fl_vma *v = fl_index_find(&mm->index, *start);
+	struct fl_vma *v = fl_index_find_in(&mm->index, *start, end);
 
-	if (!v || v->start >= end) {
+	if (!v) {
 		*hole = true;
 		return NULL;
 	}

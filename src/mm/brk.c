@@ -47,10 +47,8 @@ static int grow_heap(struct fl_change *c, fl_va old, fl_va end)
 
 static int shrink_heap(struct fl_change *c, fl_va end, fl_va old)
 {
-	struct fl_vma *v = fl_index_find(&c->mm->index, end);
-
 	/* Linux refuses when nothing of the heap is left there. */
-	if (!v || v->start >= old || fl_mm_hole_past_limit(c->mm, end, old))
+	if (!fl_mm_occupied(c->mm, end, old) || fl_mm_hole_past_limit(c->mm, end, old))
 		return -FL_ENOMEM;
 	return fl_mm_unmap_locked(c, end, old);
 }
@@ -171,7 +169,7 @@ int fl_mm_grow_stack(struct fl_task *t, fl_va va)
 		err = fl_change_lock(&c, t, mm, start, above);
 		if (err)
 			return err;
-		v = fl_index_find(&mm->index, va);
+		v = fl_index_find_in(&mm->index, start, above + 1);
 		if (v && v->start == above)
 			break;
 		fl_change_unlock(&c);

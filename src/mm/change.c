@@ -187,8 +187,8 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	c->start = c->from = start;
 	c->end = c->to = end;
 	c->total = c->data = c->locked = c->gone = 0;
-	l = start ? fl_index_find(&c->mm->index, start - 1) : NULL;
-	if (l && l->start < start) {
+	l = start ? fl_mm_vma_at(c->mm, start - 1) : NULL;
+	if (l) {
 		piece[n++] = part_of(c->mm, l, l->start, start);
 		if (l->end > start || (put && !c->apart && fl_vma_can_merge(&piece[0], put, shift)))
 			c->from = l->start;
@@ -201,8 +201,8 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 		else
 			piece[n++] = *put;
 	}
-	r = fl_index_find(&c->mm->index, end);
-	if (r && r->start <= end) {
+	r = fl_mm_vma_at(c->mm, end);
+	if (r) {
 		struct fl_vma rest = part_of(c->mm, r, end, r->end);
 
 		if (put && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
@@ -218,8 +218,8 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 			goto fail;
 	}
 	for (va = c->from; va < c->to; va = v->end) {
-		v = fl_index_find(&c->mm->index, va);
-		if (!v || v->start >= c->to)
+		v = fl_index_find_in(&c->mm->index, va, c->to);
+		if (!v)
 			break;
 		count(c, v, (uint64_t)-1);
 		c->gone++;
@@ -241,8 +241,8 @@ void fl_change_mark(struct fl_change *c)
 
 	c->old = NULL;
 	for (va = c->from; va < c->to; va = v->end) {
-		v = fl_index_find(&c->mm->index, va);
-		if (!v || v->start >= c->to)
+		v = fl_index_find_in(&c->mm->index, va, c->to);
+		if (!v)
 			break;
 		/* Partners: a fault's load of the mark under a leaf lock, which we pass afterwards; and rule 6. */
 		fl_store_seq(&v->mark, FL_VMA_STALE);

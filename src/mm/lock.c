@@ -14,7 +14,7 @@ static uint64_t locked_within(struct fl_mm *mm, fl_va start, fl_va end)
 	struct fl_vma *v;
 	uint64_t bytes = 0;
 
-	for (v = fl_index_find(&mm->index, start); v && v->start < end; v = fl_index_find(&mm->index, v->end)) {
+	for (v = fl_index_find_in(&mm->index, start, end); v; v = fl_index_find_in(&mm->index, v->end, end)) {
 		if (v->flags & FL_VM_LOCKED)
 			bytes += (v->end < end ? v->end : end) - (v->start > start ? v->start : start);
 	}

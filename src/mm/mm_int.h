@@ -147,22 +147,13 @@ static inline bool fl_flags_are_data(uint64_t flags)
 /* The VMA that covers va, or NULL. Under a lock that keeps it, or in an rcu section. */
 static inline struct fl_vma *fl_mm_vma_at(struct fl_mm *mm, fl_va va)
 {
-	struct fl_vma *v = fl_index_find(&mm->index, va);
-
-	return v && v->start <= va ? v : NULL;
+	return fl_index_find_in(&mm->index, va, va + 1);
 }
 
 /* Is any VMA in [start, end)? */
 static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
 {
-	struct fl_vma *v;
-	bool yes;
-
-	fl_rcu_read_lock();
-	v = fl_index_find(&mm->index, start);
-	yes = v && v->start < end;
-	fl_rcu_read_unlock();
-	return yes;
+	return fl_index_find_in(&mm->index, start, end) != NULL;
 }
 
 /*

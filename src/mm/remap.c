@@ -163,8 +163,8 @@ static int move_several(struct fl_remap *r)
 	int err = 0;
 
 	for (; !err && start < end; start = stop) {
-		v = fl_index_find(&r->mm->index, start);
-		if (!v || v->start >= end)
+		v = fl_index_find_in(&r->mm->index, start, end);
+		if (!v)
 			break;
 		if (v->uffd || (v->flags & FL_VM_FOREIGN))
 			return -FL_EFAULT;

@@ -31,12 +31,12 @@ static int check_unregister(const struct fl_vma *v, const struct fl_uffd *only)
 static int check_range(struct fl_mm *mm, fl_va start, fl_va end, const struct fl_uffd *only, const struct fl_uffd *u,
 		       uint64_t modes)
 {
-	const struct fl_vma *v = fl_index_find(&mm->index, start);
+	const struct fl_vma *v = fl_index_find_in(&mm->index, start, end);
 	int err = 0;
 
-	if (!v || v->start >= end)
+	if (!v)
 		return -FL_EINVAL;
-	for (; !err && v && v->start < end; v = fl_index_find(&mm->index, v->end))
+	for (; !err && v; v = fl_index_find_in(&mm->index, v->end, end))
 		err = u ? check_register(v, u, modes) : check_unregister(v, only);
 	return err;
 }
@@ -65,7 +65,7 @@ int fl_mm_set_uffd(struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end, 
 	if (err)
 		return err;
 	err = check_range(mm, start, end, only, u, modes);
-	for (va = start; !err && (v = fl_index_find(&mm->index, va)) != NULL && v->start < end; va = next) {
+	for (va = start; !err && (v = fl_index_find_in(&mm->index, va, end)) != NULL; va = next) {
 		next = v->end;
 		err = set_one(&c, v, start, end, u, u ? modes : 0);
 	}

@@ -55,7 +55,7 @@ int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end)
 
 bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end)
 {
-	struct fl_vma *v = fl_index_find(&mm->index, start);
+	struct fl_vma *v = fl_index_find_in(&mm->index, start, end);
 
 	return v && v->start < start && v->end > end && fl_load(&mm->index.count) >= mm->max_maps;
 }

@@ -122,6 +122,18 @@ struct fl_vma *fl_index_find(struct fl_index *x, fl_va va)
 	return found;
 }
 
+struct fl_vma *fl_index_find_in(struct fl_index *x, fl_va lo, fl_va hi)
+{
+	struct fl_vma *v;
+
+	fl_rcu_read_lock();
+	v = fl_index_find(x, lo);
+	if (v && v->start >= hi)
+		v = NULL;
+	fl_rcu_read_unlock();
+	return v;
+}
+
 struct fl_vma *fl_index_find_prev(struct fl_index *x, fl_va va)
 {
 	struct fl_index_node *node, *below = NULL; /* the last subtree seen that lies wholly below va */

@@ -35,12 +35,11 @@ void fl_index_init(struct fl_index *x, uint64_t guard);
 /* Free the nodes, not the VMAs. No reader is left. */
 void fl_index_destroy(struct fl_index *x);
 
-/*
- * The first VMA with end > va, or NULL. In an rcu section, or with a range lock that keeps the answer (the search
- * itself is in a section of its own).
- */
+/* The first VMA with end > va, or NULL. In an rcu section, for it may lie anywhere. */
 struct fl_vma *fl_index_find(struct fl_index *x, fl_va va);
-/* The last VMA with end <= va, or NULL. Likewise. */
+/* The first VMA that meets [lo, hi), or NULL. In an rcu section, or with a range lock on what may be found. */
+struct fl_vma *fl_index_find_in(struct fl_index *x, fl_va lo, fl_va hi);
+/* The last VMA with end <= va, or NULL. In an rcu section. */
 struct fl_vma *fl_index_find_prev(struct fl_index *x, fl_va va);
 
 /* Set aside what any commit of at most n new VMAs may need. 0 or -FL_ENOMEM (nothing kept). */
