@@ -67,6 +67,7 @@ struct fl_io_file {
 	bool stream;    /* pipe or stream socket: an unread byte stays */
 	bool consumes;  /* a read that fails to copy has lost data */
 	bool regular;   /* a regular file, or one that gives bytes at once */
+	bool opened[2]; /* for reading, for writing */
 	uint64_t avail; /* what a read would find now; UINT64_MAX: not known */
 	uint64_t size;  /* of a regular file */
 };
@@ -93,8 +94,8 @@ struct fl_io_transfer {
 	uint64_t total, done;
 };
 
-/* The first gap at or after byte `from` of the segments. */
-bool fl_io_segment_gap(const struct fl_io_transfer *x, uint64_t from, struct fl_io_gap *gap);
+/* The first gap in bytes [from, to) of the segments. */
+bool fl_io_segment_gap(const struct fl_io_transfer *x, uint64_t from, uint64_t to, struct fl_io_gap *gap);
 /* Copy n bytes at data to the segments, from byte `from` on. Returns how many were copied. */
 uint64_t fl_io_scatter(const struct fl_io_transfer *x, uint64_t from, const uint8_t *data, uint64_t n);
 /* Read n struct iovec at va into seg, cut at FL_IO_TRANSFER_MAX in all. 0, or -FL_EFAULT or -FL_EINVAL. */

@@ -142,7 +142,7 @@ static bool endless_device(dev_t dev)
 
 void fl_io_look(struct guest_thread *th, int fd, struct fl_io_file *file)
 {
-	int dup = fl_io_dup(th, fd), unread = -1, type = 0;
+	int dup = fl_io_dup(th, fd), unread = -1, type = 0, flags;
 	socklen_t size = sizeof(type);
 	struct stat st;
 
@@ -151,6 +151,9 @@ void fl_io_look(struct guest_thread *th, int fd, struct fl_io_file *file)
 		return;
 	if (!fstat(dup, &st)) {
 		file->known = true;
+		flags = fcntl(dup, F_GETFL);
+		file->opened[0] = flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
+		file->opened[1] = flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 		if (S_ISFIFO(st.st_mode))
 			file->stream = true;
 		else if (S_ISSOCK(st.st_mode))

@@ -79,7 +79,7 @@ static bool message_gap(const struct message *m, struct fl_io_gap *gap)
 	       fl_io_missing(th, m->x.array, m->x.nseg * sizeof(*m->x.seg), FL_READ, gap) ||
 	       (m->h.control && m->h.control_len <= CONTROL_MAX_BYTES &&
 		fl_io_missing(th, m->h.control, m->h.control_len, access, gap)) ||
-	       fl_io_segment_gap(&m->x, m->x.done, gap);
+	       fl_io_segment_gap(&m->x, m->x.done, m->x.total, gap);
 }
 
 /* Point the call at a header in the bounce buffer with what is left of the vector, and no control data. */

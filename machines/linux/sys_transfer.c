@@ -47,16 +47,16 @@ int fl_io_read_iovec(struct guest_thread *th, fl_va va, uint64_t n, struct fl_io
 	return 0;
 }
 
-bool fl_io_segment_gap(const struct fl_io_transfer *x, uint64_t from, struct fl_io_gap *gap)
+bool fl_io_segment_gap(const struct fl_io_transfer *x, uint64_t from, uint64_t to, struct fl_io_gap *gap)
 {
 	enum fl_access access = x->reading ? FL_WRITE : FL_READ;
 	uint64_t start = 0;
 
-	for (unsigned i = 0; i < x->nseg; start += x->seg[i++].len) {
+	for (unsigned i = 0; i < x->nseg && start < to; start += x->seg[i++].len) {
 		uint64_t skip = from > start ? from - start : 0;
+		uint64_t len = x->seg[i].len < to - start ? x->seg[i].len : to - start;
 
-		if (skip < x->seg[i].len &&
-		    fl_io_missing(x->th, x->seg[i].base + skip, x->seg[i].len - skip, access, gap))
+		if (skip < len && fl_io_missing(x->th, x->seg[i].base + skip, len - skip, access, gap))
 			return true;
 	}
 	return false;
@@ -90,7 +90,7 @@ static bool next_gap(const struct fl_io_transfer *x, struct fl_io_gap *gap)
 		return true;
 	if (x->extra.len && fl_io_missing(x->th, x->extra.va, x->extra.len, x->extra.access, gap))
 		return true;
-	return fl_io_segment_gap(x, x->done, gap);
+	return fl_io_segment_gap(x, x->done, x->total, gap);
 }
 
 /* Make what follows the gap resident as well, as far as byte `end` of the segments. */
@@ -160,6 +160,20 @@ static bool set_rest(const struct fl_io_transfer *x)
 	return true;
 }
 
+/* Look at the descriptor, with `avail` as this transfer sees it. */
+static void look(const struct fl_io_transfer *x, struct fl_io_file *file)
+{
+	*file = (struct fl_io_file){0};
+	if (x->nr == SYS_getrandom)
+		return;
+	fl_io_look(x->th, (int)x->args[0], file);
+	if (file->regular && x->offset_arg >= 0 && x->args[x->offset_arg] <= INT64_MAX) {
+		uint64_t at = x->args[x->offset_arg] + x->done;
+
+		file->avail = file->size > at ? file->size - at : 0;
+	}
+}
+
 /* Is there a reason to go on after a part that came short? Then *gap is filled where it must be before. */
 static bool goes_on(const struct fl_io_transfer *x, int64_t result, struct fl_io_gap *gap)
 {
@@ -167,13 +181,7 @@ static bool goes_on(const struct fl_io_transfer *x, int64_t result, struct fl_io
 
 	if (result == 0 || (result < 0 && result != -EFAULT) || x->done >= x->total || !next_gap(x, gap))
 		return false;
-	if (x->nr != SYS_getrandom)
-		fl_io_look(x->th, (int)x->args[0], &file);
-	if (file.regular && x->offset_arg >= 0 && x->args[x->offset_arg] <= INT64_MAX) {
-		uint64_t at = x->args[x->offset_arg] + x->done;
-
-		file.avail = file.size > at ? file.size - at : 0;
-	}
+	look(x, &file);
 	if (result > 0 && x->reading) {
 		if (file.stream && !file.avail)
 			return false;
@@ -257,17 +265,42 @@ static void describe(struct fl_io_transfer *x)
 	}
 }
 
-/* Reads of what loses data go through a bounce buffer. recvfrom's address comes after the data is gone. */
-static bool must_bounce(const struct fl_io_transfer *x)
+/*
+ * What Linux is going to touch is known beforehand where a file says what it has to give: then it is put there before the call,
+ * which then needs no restart. Returns true if the call can go on natively, unseen.
+ */
+static bool prepared(struct fl_io_transfer *x, const struct fl_io_file *file, const struct fl_io_gap *gap)
+{
+	uint64_t n = x->total;
+	struct fl_io_gap left;
+
+	if (!file->known || !file->opened[x->reading ? 0 : 1])
+		return false;
+	if (x->reading && (!file->avail || file->avail == UINT64_MAX))
+		return false;
+	if (!x->reading && !file->regular)
+		return false;
+	if (!fill(x, gap, file) || fl_io_gone(x->th))
+		return false;
+	if (x->reading && n > file->avail)
+		n = file->avail;
+	return fl_io_alone(x->th) && !fl_io_segment_gap(x, 0, n, &left);
+}
+
+static void run_transfer(struct fl_io_transfer *x)
 {
 	struct fl_io_file file;
+	struct fl_io_gap gap;
+	bool missing = next_gap(x, &gap);
 
-	if (!x->reading || x->nr == SYS_getrandom)
-		return false;
-	if (x->nr == SYS_recvfrom && x->args[4])
-		return true;
-	fl_io_look(x->th, (int)x->args[0], &file);
-	return file.consumes;
+	if (!missing && fl_io_alone(x->th))
+		return;
+	look(x, &file);
+	if (x->reading && x->nr != SYS_getrandom && file.consumes)
+		fl_io_bounced_read(x);
+	else if (!missing || !prepared(x, &file, &gap))
+		if (!fl_io_gone(x->th))
+			transfer(x);
 }
 
 void fl_io_buffer(struct guest_thread *th)
@@ -275,7 +308,6 @@ void fl_io_buffer(struct guest_thread *th)
 	struct fl_io_seg seg[FL_IO_SEGMENTS];
 	struct fl_io_transfer x = {.th = th, .nr = fl_regs(th)->orig_rax, .seg = seg, .nseg = 1};
 	bool ours = false;
-	struct fl_io_gap gap;
 
 	fl_io_args(th, x.args);
 	describe(&x);
@@ -300,10 +332,5 @@ void fl_io_buffer(struct guest_thread *th)
 		fl_io_bounced_read(&x);
 		return;
 	}
-	if (!next_gap(&x, &gap) && fl_io_alone(th))
-		return;
-	if (must_bounce(&x))
-		fl_io_bounced_read(&x);
-	else
-		transfer(&x);
+	run_transfer(&x);
 }

@@ -11,9 +11,9 @@ bool fl_fault_spare(struct fl_fault_ctx *c, bool clear)
 {
 	if (c->spare == FL_PFN_NONE) {
 		c->spare = fl_frame_alloc(c->task);
-		c->spare_clear = false;
 		if (c->spare == FL_PFN_NONE)
 			return false;
+		c->spare_clear = fl_frame_is_clear(c->mm->frames, c->spare);
 	}
 	if (clear && !c->spare_clear) {
 		fl_port_clear(fl_frame_data(c->mm->frames, c->spare), (size_t)fl_page_size(&c->mm->tables));

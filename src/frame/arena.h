@@ -24,6 +24,7 @@ struct fl_frames {
 	unsigned page_shift;   /* (i) */
 	uint32_t total;        /* (i) frames */
 	fl_pfn zero;           /* (i) */
+	bool zeroed;           /* (i) the arena was all zero at first */
 	uint32_t run_max;      /* (a; mutex to write) */
 
 	struct fl_mutex mutex FL_ALIGNED(FL_CACHELINE);

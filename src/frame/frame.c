@@ -13,6 +13,8 @@
 #define LOW 16
 /* All runs together take at most 1/SHARE of the arena; freed frames kept are at most twice as many. */
 #define SHARE 64
+/* The index of a frame that has no owner: 0 before its first use, USED afterwards. */
+#define USED 1
 
 /* How many frames a task may take ahead when so many tasks do: a power of two, and whole pairs of cache lines. */
 static uint32_t run_max(const struct fl_frames *f)
@@ -87,6 +89,16 @@ free_meta:
 free_arena:
 	fl_port_free(f, sizeof(*f));
 	return err;
+}
+
+void fl_frames_assume_zero(struct fl_frames *f)
+{
+	f->zeroed = true;
+}
+
+bool fl_frame_is_clear(const struct fl_frames *f, fl_pfn pfn)
+{
+	return f->zeroed && fl_frame_meta(f, pfn)->index != USED;
 }
 
 uint64_t fl_frames_destroy(struct fl_frames *f)
@@ -196,7 +208,7 @@ void fl_frame_put(struct fl_frames *f, struct fl_task *t, fl_pfn pfn)
 	FL_ASSERT(fl_load(&m->maps) == 0 && !fl_frame_pinned(m));
 	fl_store(&m->pins, 0); /* and the order */
 	m->owner = NULL;
-	m->index = 0;
+	m->index = USED;
 	fl_cache_give(f, t, pfn);
 }
 

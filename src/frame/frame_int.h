@@ -47,6 +47,8 @@ static inline unsigned fl_frame_order(const struct fl_frame *m)
  * sleep. Consecutive calls of one task return ascending neighbours as far as the arena has them.
  */
 FL_MUST_CHECK fl_pfn fl_frame_alloc(struct fl_task *t);
+/* Just allocated, and all zero: it has never been used, in an arena that was zero. */
+bool fl_frame_is_clear(const struct fl_frames *f, fl_pfn pfn);
 /* 2^order neighbouring frames, aligned to their size, each with refs = 1. */
 FL_MUST_CHECK fl_pfn fl_frame_alloc_order(struct fl_frames *f, unsigned order);
 void fl_frame_get(struct fl_frames *f, fl_pfn pfn);
