@@ -23,6 +23,11 @@ FL_BEGIN_C
  * Returns: 0, or -FL_EINVAL (shift, alignment, size), or -FL_ENOMEM.
  */
 int fl_frames_create(void *base, uint64_t bytes, unsigned page_shift, struct fl_frames **out);
+/*
+ * The arena is all zero at this moment, as memory fresh from a host is: a frame is not cleared before its first use. To be called
+ * right after fl_frames_create.
+ */
+void fl_frames_assume_zero(struct fl_frames *f);
 /* Every task and address space on it must be gone. Reports frames that are still referenced: 0 means no leak. */
 uint64_t fl_frames_destroy(struct fl_frames *f);
 

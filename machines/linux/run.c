@@ -77,6 +77,7 @@ static int prepare(struct guest *g)
 	r = fl_frames_create(g->arena, g->arena_bytes, 12, &g->frames);
 	if (r)
 		return fail(g->res, "no memory for the engine's frames", -r);
+	fl_frames_assume_zero(g->frames);
 	g->host->max_runs = max_runs();
 	if (!vdso_scan(g->host))
 		return fail(g->res, "this host's vdso has no syscall instruction (booted with vdso=0?)", ENOTSUP);

@@ -118,6 +118,29 @@ static void create_of_a_huge_arena_touches_nearly_nothing(void **state)
 	munmap(memory, bytes);
 }
 
+static void frame_of_a_zero_arena_is_clear_until_it_is_used(void **state)
+{
+	struct fl_task t;
+	fl_pfn pfn, again;
+
+	(void)state;
+	arena_of(64);
+	fl_task_init(&t, frames, NULL, 1);
+	pfn = fl_frame_alloc(&t);
+	assert_false(fl_frame_is_clear(frames, pfn)); /* nobody said that the arena was zero */
+	fl_frame_put(frames, &t, pfn);
+	fl_frames_assume_zero(frames);
+	again = fl_frame_alloc(&t);
+	assert_int_equal(again, pfn); /* used before, so not clear */
+	assert_false(fl_frame_is_clear(frames, again));
+	pfn = fl_frame_alloc(&t);
+	assert_true(fl_frame_is_clear(frames, pfn));
+	fl_frame_put(frames, &t, pfn);
+	fl_frame_put(frames, &t, again);
+	fl_task_exit(&t);
+	end_arena();
+}
+
 static void zero_frame_is_zero_and_not_counted(void **state)
 {
 	unsigned char zero[PAGE] = {0};
@@ -385,7 +408,6 @@ static void references_and_pins_keep_a_frame(void **state)
 
 	(void)state;
 	arena_of(64);
-	fl_task_init(&t, frames, NULL, 1);
 	pfn = fl_frame_alloc(&t);
 	m = fl_frame_meta(frames, pfn);
 	m->owner = &t;
@@ -562,6 +584,7 @@ int main(void)
 		cmocka_unit_test(create_refuses_bad_arguments),
 		cmocka_unit_test(create_without_memory_leaves_nothing),
 		cmocka_unit_test(create_of_a_huge_arena_touches_nearly_nothing),
+		cmocka_unit_test(frame_of_a_zero_arena_is_clear_until_it_is_used),
 		cmocka_unit_test(zero_frame_is_zero_and_not_counted),
 		cmocka_unit_test(alloc_hands_out_ascending_neighbours),
 		cmocka_unit_test(runs_of_two_tasks_share_no_pair_of_cache_lines),
