@@ -2,9 +2,9 @@
 /*
  * A fault of the guest: from the host's SIGSEGV to fl_handle_fault, and what its outcome makes of the thread.
  *
- * A fault in no engine VMA is the guest's own and is passed on as it came. One in sequence is followed by pages ahead, each
- * through fl_handle_fault, so that a program that walks new memory stops once for many pages; the window grows from
- * one page to AHEAD_MAX while the sequence lasts. Never in userfaultfd ranges, never with --exact.
+ * A fault in no engine VMA is the guest's own and is passed on as it came. A write next to pages that are there already is served with
+ * pages ahead, each through fl_handle_fault, so that a program that walks new memory stops once for many pages. Never
+ * in userfaultfd ranges, never with --exact.
  *
  * No locks: one OS thread.
  */
@@ -13,7 +13,7 @@
 
 #include "linux/host.h"
 
-#define AHEAD_MAX 16u
+#define AHEAD_MAX 32u
 
 enum fl_outcome fl_fault_resolve(struct guest_thread *th, struct run_fault *rf)
 {
@@ -40,66 +40,92 @@ static bool is_ours(struct guest_mm *gm, fl_va addr, struct fl_vma_info *vma)
 	return vma->start <= addr || vma->vm_flags & FL_VM_GROWSDOWN;
 }
 
-/* How far to go beyond this page: the end of the window. */
-static fl_va window_end(struct guest_thread *th, const struct run_fault *rf, const struct fl_vma_info *vma)
+/* How many pages in a row next to this one, in direction step, are there already; no more than of use. */
+static unsigned neighbours(struct guest_mm *gm, fl_va page, int64_t step, const struct fl_vma_info *vma)
 {
-	fl_va page = rf->f.addr & FL_PAGE_MASK, end;
+	struct fl_translation t;
+	unsigned n = 0;
 
-	/*
-	 * A program with a userfaultfd registers ranges that it knows to be untouched; a page that we put there before would
-	 * be EEXIST to it.
-	 */
-	if (th->g->opt->exact || th->mm->uffd || vma->vm_flags & FL_VM_UFFD_ANY)
-		return page + FL_PAGE;
-	if (page == th->ahead_next && th->ahead_pages)
-		th->ahead_pages = th->ahead_pages * 2 < AHEAD_MAX ? th->ahead_pages * 2 : AHEAD_MAX;
-	else
-		th->ahead_pages = 1;
-	end = page + th->ahead_pages * FL_PAGE;
-	if (end > vma->end)
-		end = vma->end;
-	th->ahead_next = end;
-	return end;
-}
-
-/* New pages after the one that faulted. Returns where it ended. */
-static fl_va go_ahead(struct guest_thread *th, const struct run_fault *rf, fl_va end)
-{
-	fl_va va = (rf->f.addr & FL_PAGE_MASK) + FL_PAGE;
-
-	if (rf->f.access != FL_WRITE || (rf->f.kind != FL_KIND_ANON && rf->f.kind != FL_KIND_STACK))
-		return end;
-	for (; va < end; va += FL_PAGE) {
-		struct run_fault next = {
-			.f = {.addr = va, .access = FL_WRITE, .flags = FL_FAULTF_USER | FL_FAULTF_AHEAD},
-			.rip = 0,
-			.ahead = true,
-		};
-		struct run_observer *obs = th->g->obs;
-		struct fl_translation t;
-		enum fl_outcome outcome;
-
-		if (fl_mm_walk(th->mm->mm, va, FL_READ, &t))
-			continue;
-		next.start_ns = obs->fault_end ? fl_now_ns() : 0;
-		outcome = fl_handle_fault(&th->task, &next.f);
-		if (outcome != FL_FAULT_DONE)
+	for (fl_va va = page + (fl_va)step; n < AHEAD_MAX / 2 && va >= vma->start && va < vma->end; va += (fl_va)step) {
+		if (!fl_mm_walk(gm->mm, va, FL_READ, &t))
 			break;
-		if (obs->fault_end)
-			obs->fault_end(obs->arg, th, &next, outcome, fl_now_ns() - next.start_ns);
+		n++;
 	}
-	return va;
+	return n;
 }
 
-static void map_now(struct guest_thread *th, const struct run_fault *rf, fl_va end)
+/*
+ * The pages that are worth serving with this one, [*start, *end): as many again as twice those that the program has touched in a row, on
+ * the far side of them. So both a buffer that fills upwards and a stack that grows downwards are followed, several at a
+ * time, and memory that is touched at random is served page by page.
+ */
+static void window(struct guest_thread *th, fl_va page, const struct fl_vma_info *vma, fl_va *start, fl_va *end)
 {
-	fl_va page = rf->f.addr & FL_PAGE_MASK;
+	unsigned n;
+
+	*start = page;
+	*end = page + FL_PAGE;
+	if (th->g->opt->exact || vma->vm_flags & FL_VM_UFFD_ANY || vma->start > page)
+		return;
+	n = neighbours(th->mm, page, -(int64_t)FL_PAGE, vma);
+	if (n) {
+		*end += 2 * n * FL_PAGE;
+		if (*end > vma->end)
+			*end = vma->end;
+		return;
+	}
+	n = neighbours(th->mm, page, FL_PAGE, vma);
+	if (n)
+		*start = page - vma->start > 2 * n * FL_PAGE ? page - 2 * n * FL_PAGE : vma->start;
+}
+
+/* One page ahead. False: it, and so what is beyond, is better left. */
+static bool ahead(struct guest_thread *th, fl_va va)
+{
+	struct run_fault rf = {
+		.f = {.addr = va, .access = FL_WRITE, .flags = FL_FAULTF_USER | FL_FAULTF_AHEAD},
+		.ahead = true,
+	};
+	struct run_observer *obs = th->g->obs;
+	struct fl_translation t;
+	enum fl_outcome outcome;
+
+	if (fl_mm_walk(th->mm->mm, va, FL_READ, &t))
+		return false;
+	rf.start_ns = obs->fault_end ? fl_now_ns() : 0;
+	outcome = fl_handle_fault(&th->task, &rf.f);
+	if (outcome == FL_FAULT_DONE && obs->fault_end)
+		obs->fault_end(obs->arg, th, &rf, outcome, fl_now_ns() - rf.start_ns);
+	return outcome == FL_FAULT_DONE;
+}
+
+void fl_fault_ahead(struct guest_thread *th, const struct fl_fault *f, fl_va *start, fl_va *end)
+{
+	fl_va page = f->addr & FL_PAGE_MASK, lo = page, hi = page + FL_PAGE, from, to;
+	struct fl_vma_info vma;
+
+	if (f->access == FL_WRITE && (f->kind == FL_KIND_ANON || f->kind == FL_KIND_STACK) &&
+	    is_ours(th->mm, page, &vma)) {
+		window(th, page, &vma, &from, &to);
+		while (hi < to && ahead(th, hi))
+			hi += FL_PAGE;
+		while (lo > from && ahead(th, lo - FL_PAGE))
+			lo -= FL_PAGE;
+	}
+	*start = lo;
+	*end = hi;
+}
+
+static void map_now(struct guest_thread *th, const struct run_fault *rf)
+{
+	fl_va page = rf->f.addr & FL_PAGE_MASK, start, end;
 	int r;
 
 	fl_gate_wait(th);
 	if (th->dead || th->dying)
 		return;
-	r = fl_hostmap_install(th->mm, page, end, rf->f.access);
+	fl_fault_ahead(th, &rf->f, &start, &end);
+	r = fl_hostmap_install(th->mm, start, end, start == page ? rf->f.access : FL_WRITE);
 	if (r == -FL_ENOMEM) {
 		/* Too many mappings for the host, or its limit of address space: start with none. */
 		fl_hostmap_drop(th->mm, 0, FL_TASK_SIZE);
@@ -121,11 +147,11 @@ static void oom(struct guest_thread *th, fl_va addr)
 	fl_proc_kill(th->proc);
 }
 
-static void outcome_apply(struct guest_thread *th, struct run_fault *rf, enum fl_outcome outcome, fl_va end)
+static void outcome_apply(struct guest_thread *th, struct run_fault *rf, enum fl_outcome outcome)
 {
 	switch (outcome) {
 	case FL_FAULT_DONE:
-		map_now(th, rf, go_ahead(th, rf, end));
+		map_now(th, rf);
 		break;
 	case FL_FAULT_SIGNAL:
 		break;
@@ -152,7 +178,6 @@ bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si)
 	struct run_fault rf = {.f = {.addr = addr, .flags = FL_FAULTF_USER | FL_FAULTF_SP}};
 	struct fl_translation t;
 	enum fl_outcome outcome;
-	fl_va end;
 
 	if (si->si_signo != SIGSEGV || (si->si_code != SEGV_MAPERR && si->si_code != SEGV_ACCERR))
 		return false;
@@ -165,10 +190,9 @@ bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si)
 	if (fl_shadow_get(th->mm->shadow, addr & FL_PAGE_MASK) &&
 	    !fl_mm_walk(th->mm->mm, addr, (enum fl_access)rf.f.access, &t))
 		rf.f.flags |= FL_FAULTF_PRESENT;
-	end = window_end(th, &rf, &vma);
 	fl_affinity_fault(th);
 	outcome = fl_fault_resolve(th, &rf);
 	if (!th->dead && !th->dying)
-		outcome_apply(th, &rf, outcome, end);
+		outcome_apply(th, &rf, outcome);
 	return true;
 }

@@ -71,25 +71,48 @@ bool fl_is_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_access 
 	return true;
 }
 
-/* One page: fault it in as the kernel would, and map it. */
-static bool page_in(struct guest_thread *th, fl_va page, fl_va exact, enum fl_access access)
+/* Fault one page in as the kernel would. [*lo, *hi): what can be mapped now. */
+static bool page_in(struct guest_thread *th, fl_va at, enum fl_access access, fl_va *lo, fl_va *hi)
 {
 	struct run_fault rf = {
-		.f = {.addr = exact, .access = (uint8_t)access},
+		.f = {.addr = at, .access = (uint8_t)access},
 		.kernel = true,
 	};
-	enum fl_outcome outcome;
+	struct fl_translation t;
 
-	for (;;) {
-		outcome = fl_fault_resolve(th, &rf);
-		if (th->dead || th->dying || outcome != FL_FAULT_DONE)
-			return false;
-		fl_gate_wait(th);
-		if (th->dead || th->dying || fl_hostmap_install(th->mm, page, page + FL_PAGE, access))
-			return false;
-		if (page_ready(th->mm, page, access))
-			return true;
+	*lo = at & FL_PAGE_MASK;
+	*hi = *lo + FL_PAGE;
+	if (fl_mm_walk(th->mm->mm, at, access, &t))
+		return true;
+	if (fl_fault_resolve(th, &rf) != FL_FAULT_DONE || th->dead || th->dying)
+		return false;
+	fl_fault_ahead(th, &rf.f, lo, hi);
+	return true;
+}
+
+#define STRETCH (64 * FL_PAGE)
+
+/*
+ * Make pages from at on resident, as many as one trip to the agent serves. Returns the address up to which they were faulted in; at:
+ * not one. That they are mapped by then is for the caller to see.
+ */
+static fl_va stretch_in(struct guest_thread *th, fl_va at, fl_va end, enum fl_access access)
+{
+	fl_va from = at & FL_PAGE_MASK, to = from, reached = at, lo, hi, vma_end;
+
+	while (reached < end && reached - at < STRETCH && !page_ready(th->mm, reached & FL_PAGE_MASK, access) &&
+	       engine_at(th->mm, reached & FL_PAGE_MASK, &vma_end) && page_in(th, reached, access, &lo, &hi)) {
+		from = lo < from ? lo : from;
+		to = hi;
+		reached = hi;
 	}
+	if (th->dead || th->dying || reached == at)
+		return at;
+	fl_gate_wait(th);
+	if (th->dead || th->dying ||
+	    fl_hostmap_install(th->mm, from, to, from == (at & FL_PAGE_MASK) ? access : FL_WRITE))
+		return at;
+	return reached < end ? reached : end;
 }
 
 size_t fl_make_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_access access)
@@ -101,11 +124,10 @@ size_t fl_make_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_acc
 	while (at < end) {
 		fl_va page = at & FL_PAGE_MASK;
 
-		if (!page_ready(th->mm, page, access) && engine_at(th->mm, page, &vma_end)) {
-			if (!page_in(th, page, at, access))
-				return at - va;
-		}
-		at = page + FL_PAGE;
+		if (page_ready(th->mm, page, access) || !engine_at(th->mm, page, &vma_end))
+			at = page + FL_PAGE;
+		else if (stretch_in(th, at, end, access) == at)
+			return at - va;
 	}
 	return n;
 }

@@ -7,6 +7,7 @@
 # cases: sort sqlite python multiprocessing gcc stress-uffd stress-mmap
 set -u
 build=$(realpath "${1:?build directory}")
+source=$(realpath "$(dirname "$0")/../..")
 shift
 names=("$@")
 [ ${#names[@]} -gt 0 ] || names=(sort sqlite python multiprocessing gcc stress-uffd stress-mmap)
@@ -23,7 +24,7 @@ same() { # name, command...
 	native=$?
 	timeout 600 "$build/faultline" run --report report.txt -- "$@" >run.out 2>run.err
 	run=$?
-	if [ "$native" = "$run" ] && cmp -s native.out run.out && grep -q 'faults' report.txt; then
+	if [ "$native" = 0 ] && [ "$run" = 0 ] && cmp -s native.out run.out && grep -q 'faults' report.txt; then
 		echo "ok   $name"
 		pass=$((pass + 1))
 	else
@@ -73,7 +74,7 @@ print(len(d), sum(len(v) for v in d.values()), d[399999])'
 		same python-multiprocessing "$py" mp.py
 		;;
 	gcc)
-		cp "$build/../examples/lazy_restore.c" in.c 2>/dev/null || cp "$OLDPWD/in.c" in.c
+		cp "$source/examples/lazy_restore.c" in.c || exit 1
 		same gcc-O2-c sh -c 'gcc -O2 -c in.c -o out.o && cksum <out.o'
 		;;
 	stress-uffd)
