@@ -236,7 +236,7 @@ static int agent_start(struct guest_thread *th, struct fl_agent *a, uint64_t fd)
 		return r < 0 ? (int)r : -FL_ESRCH;
 	if (!first_stop(th->g, a->pid))
 		return -FL_ESRCH;
-	fl_affinity_agent(a->pid);
+	a->core = -1;
 	ptrace(PTRACE_GETREGS, a->pid, NULL, &regs);
 	regs.rip = FL_HIDDEN_CODE + LOOP_OFFSET;
 	regs.r15 = FL_HIDDEN_CTL;

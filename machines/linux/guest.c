@@ -86,7 +86,6 @@ struct guest_thread *fl_thread_create(struct guest *g, pid_t tid, struct guest_p
 	hash(th);
 	while (fl_orphan_take(g, tid, &status))
 		fl_thread_push(th, status);
-	fl_affinity_thread(th);
 	return th;
 }
 
@@ -170,6 +169,7 @@ void fl_thread_gone(struct guest_thread *th)
 
 	if (th->leaving)
 		fl_timer_want(g, false);
+	fl_affinity_gone(th);
 	if (gm)
 		fl_futex_thread_gone(th, gm, th->clear_child_tid);
 	if (th->tid == proc->pid)

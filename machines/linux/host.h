@@ -37,6 +37,7 @@ struct fl_agent {
 	struct guest_mm *gm;
 	struct fl_ctl *ctl;
 	uint32_t slot;
+	int core; /* it is kept to, or -1 */
 	bool gone;
 	struct fl_agent *next;
 };
@@ -53,7 +54,11 @@ struct fl_host {
 	uint64_t vdso_syscall; /* offset of a syscall instruction in the vdso */
 	uint64_t vdso_size;
 	uint64_t max_runs; /* of host mappings in one address space before whole tables are dropped */
-	unsigned timers;   /* how many want the tick */
+	int core;          /* to which the supervisor keeps while threads are pulled to it */
+	unsigned pulled;   /* how many are */
+	bool never_pull;
+	uint64_t affinity[FL_AFFINITY_WORDS]; /* the supervisor's own */
+	unsigned timers;                      /* how many want the tick */
 	bool ticking;
 	uint64_t last_tick_ns, last_observer_tick_ns;
 	uint64_t start_ns;
@@ -215,9 +220,11 @@ void fl_thread_first_stop(struct guest_thread *th);
 
 /* affinity.c */
 void fl_affinity_start(struct guest *g);
-void fl_affinity_thread(struct guest_thread *th);
-void fl_affinity_agent(pid_t pid);
-void fl_affinity_fault(struct guest_thread *th);
+/* A new thread has inherited its maker's core. */
+void fl_affinity_inherit(struct guest_thread *child, const struct guest_thread *maker);
+void fl_affinity_gone(struct guest_thread *th);
+/* The thread has stopped, and the supervisor is about to work for it. */
+void fl_affinity_stop(struct guest_thread *th);
 void fl_affinity_tick(struct guest *g, uint64_t now);
 
 #endif

@@ -148,6 +148,7 @@ enum fl_resume {
 };
 
 #define FL_EVENT_QUEUE 8
+#define FL_AFFINITY_WORDS 16 /* of 64 cores */
 
 struct guest_thread {
 	struct guest *g;
@@ -206,13 +207,16 @@ struct guest_thread {
 		uint64_t args[6];
 	} restart;
 
-	/* Affinity as the guest sees it; NULL: what it was at the start. */
-	uint64_t affinity[16];
-	uint32_t affinity_words;
+	/* What the guest has set as its affinity, while pulled. */
+	uint64_t affinity[FL_AFFINITY_WORDS];
 
-	uint64_t faults, faults_at_tick, last_fault_ns; /* affinity.c */
-	bool pulled;                                    /* affinity.c: on the supervisor's core for now */
-	bool at_gate;   /* the fiber waits for a fork of its address space to reach the host */
+	uint64_t faults;
+
+	/* affinity.c */
+	bool pulled;           /* on the supervisor's core for now */
+	uint32_t stops;        /* in quick succession */
+	uint64_t last_stop_ns; /* when the last one was */
+	bool at_gate;          /* the fiber waits for a fork of its address space to reach the host */
 	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
 	struct guest_thread *next;      /* in guest.threads */
 	struct guest_thread *hash_next; /* by tid */

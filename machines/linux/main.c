@@ -15,6 +15,7 @@ static void stop_handle(struct guest_thread *th)
 	}
 	switch (th->event.stop) {
 	case FL_STOP_SECCOMP:
+		fl_affinity_stop(th);
 		fl_syscall_stop(th);
 		break;
 	case FL_STOP_SIGNAL:

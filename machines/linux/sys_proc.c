@@ -122,8 +122,7 @@ static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t t
 		return;
 	}
 	child->virt_blocked = th->virt_blocked;
-	memcpy(child->affinity, th->affinity, sizeof(child->affinity));
-	child->affinity_words = th->affinity_words;
+	fl_affinity_inherit(child, th);
 	/* An alternate stack is lost by those who share the memory, but for vfork's child. */
 	if (!(w->flags & CLONE_VM) || (w->flags & CLONE_VFORK)) {
 		child->altstack.sp = th->altstack.sp;
