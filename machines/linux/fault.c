@@ -190,7 +190,7 @@ bool fl_fault_stop(struct guest_thread *th, const siginfo_t *si)
 	if (fl_shadow_get(th->mm->shadow, addr & FL_PAGE_MASK) &&
 	    !fl_mm_walk(th->mm->mm, addr, (enum fl_access)rf.f.access, &t))
 		rf.f.flags |= FL_FAULTF_PRESENT;
-	fl_affinity_fault(th);
+	fl_affinity_stop(th);
 	outcome = fl_fault_resolve(th, &rf);
 	if (!th->dead && !th->dying)
 		outcome_apply(th, &rf, outcome);

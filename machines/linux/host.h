@@ -58,8 +58,10 @@ struct fl_host {
 	unsigned pulled;   /* how many are */
 	bool never_pull;
 	uint64_t affinity[FL_AFFINITY_WORDS]; /* the supervisor's own */
+	bool uffd_denied;        /* a filter above ours forbids userfaultfd: denied.c */
 	unsigned timers;                      /* how many want the tick */
 	bool ticking;
+	unsigned idle_ticks; /* since somebody wanted them */
 	uint64_t last_tick_ns, last_observer_tick_ns;
 	uint64_t start_ns;
 	uint32_t next_mm_id;
@@ -217,6 +219,12 @@ void fl_exec_register(void);
 pid_t fl_orphan_of(struct guest *g, struct guest_mm *gm);
 /* The first stop of a new thread: its agent and its words, if it has memory of its own. */
 void fl_thread_first_stop(struct guest_thread *th);
+
+/* denied.c */
+/* Before the guest runs: is userfaultfd forbidden by a filter that is there already? */
+bool fl_denied_look(void);
+/* A status of a thread, when it is: true, if it was one that only denied.c has to know, and the thread goes on. */
+bool fl_denied_pass(struct guest_thread *th, int status);
 
 /* affinity.c */
 void fl_affinity_start(struct guest *g);

@@ -24,9 +24,10 @@
 
 #define TICK_US 1000
 #define SLOW_TICK_US 100000
+#define IDLE_TICKS 30
 #define OBSERVER_TICK_NS 100000000ull
 
-static volatile sig_atomic_t poked;
+static volatile sig_atomic_t poked, alarmed;
 
 uint64_t fl_now_ns(void)
 {
@@ -56,6 +57,7 @@ void fl_loop_poke(void)
 static void on_alarm(int sig)
 {
 	(void)sig;
+	alarmed = 1;
 }
 
 bool fl_orphan_take(struct guest *g, pid_t pid, int *status)
@@ -100,6 +102,8 @@ void fl_loop_forget_orphans(struct guest *g)
 
 void fl_thread_push(struct guest_thread *th, int status)
 {
+	if (th->g->host->uffd_denied && fl_denied_pass(th, status))
+		return;
 	if (th->queue_len == FL_EVENT_QUEUE)
 		fl_port_panic(__FILE__, __LINE__, "more stops of one thread than can be");
 	th->queue[(th->queue_head + th->queue_len++) % FL_EVENT_QUEUE] = status;
@@ -181,6 +185,8 @@ static void tick(struct guest *g)
 	struct fl_host *h = g->host;
 	uint64_t now = fl_now_ns();
 
+	alarmed = 0;
+	h->idle_ticks++;
 	if (poked) {
 		poked = 0;
 		h->ticking = true; /* fl_loop_poke has armed it */
@@ -195,15 +201,20 @@ static void tick(struct guest *g)
 	}
 }
 
-/* Before sleeping: the fast timer while a thread waits in the engine, else the slow one or none. */
+/*
+ * Before sleeping: the fast timer when somebody wants it. It goes on for a while when nobody does any more, since waits come
+ * in rows and setting a timer costs as much as a short one.
+ */
 static void arm(struct guest *g)
 {
-	bool fast = g->host->timers != 0 || poked;
+	struct fl_host *h = g->host;
 
-	if (fast == g->host->ticking)
+	if (h->timers || poked)
+		h->idle_ticks = 0;
+	if (h->ticking ? h->idle_ticks < IDLE_TICKS : !h->timers && !poked)
 		return;
-	g->host->ticking = fast;
-	timer_set(fast ? TICK_US : SLOW_TICK_US);
+	h->ticking = !h->ticking;
+	timer_set(h->ticking ? TICK_US : SLOW_TICK_US);
 }
 
 void fl_timer_want(struct guest *g, bool on)
@@ -244,7 +255,7 @@ int fl_loop_run(struct guest *g)
 			route(g, pid, status);
 		else if (errno == ECHILD)
 			break;
-		if (pid < 0 || poked || (g->host->timers && g->host->ticking))
+		if (pid < 0 || poked || alarmed)
 			tick(g);
 	}
 	timer_set(0);
