@@ -6,23 +6,25 @@
  */
 #include "mm/mm_int.h"
 
-/* How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it. */
+/*
+ * How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it; and a page to either side where there
+ * is none, lest a neighbour be put there by somebody else after we have looked.
+ */
 static void extent(struct fl_mm *mm, fl_va start, fl_va end, fl_va *lo, fl_va *hi)
 {
+	fl_va page = fl_mm_page(mm);
 	struct fl_vma *v;
 
-	*lo = start;
-	*hi = end;
+	*lo = start > page ? start - page : 0;
+	*hi = end + page > end ? end + page : end;
 	fl_rcu_read_lock();
 	v = fl_index_find(&mm->index, start ? start - 1 : 0);
-	if (v && v->start < start)
+	if (v && v->start < *lo)
 		*lo = v->start;
 	v = fl_index_find(&mm->index, end);
-	if (v && v->start <= end)
+	if (v && v->start <= end && v->end > *hi)
 		*hi = v->end;
 	fl_rcu_read_unlock();
-	if (*hi == *lo)
-		*hi = *lo + fl_mm_page(mm);
 }
 
 static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)

@@ -81,7 +81,7 @@ static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, str
  * A change of VMAs (rules 3 and 4): what every memory call that splits, merges or replaces does, once. A lock, and under it any
  * number of steps; each step replaces the VMAs of one range by at most one other, and is published as a whole. src/mm/change.c
  *
- *   fl_change_lock     range-lock [start, end), extended to whole VMAs and to those that touch it
+ *   fl_change_lock     range-lock [start, end), extended to whole VMAs, to those that touch it, and a page at least to either side
  *       ...check...
  *       fl_change_prepare   name what shall be at [start, end); nothing has changed when it fails
  *       fl_change_mark      from here nothing fails
