@@ -26,13 +26,8 @@
 #define VANDALS 2u
 #define WASTE 400u /* where the vandals are: the end of one table and the beginning of the next */
 
-#ifdef FL_PORT_THREADS
-#define RUNS 20
-#define STEPS 400
-#else
-#define RUNS 60
-#define STEPS 60
-#endif
+#define RUNS SCHEDULES(80, 20)
+#define STEPS SCHEDULES(80u, 400u)
 
 static struct world w;
 
@@ -277,9 +272,48 @@ static void everything_at_once_leaves_all_whole(void **state)
 	for_each_schedule(RUNS, one_schedule);
 }
 
+/* Body i has pages [4i, 4i + 4), which touch those of the next. */
+static void neighbour(void *arg)
+{
+	struct actor *a = arg;
+	fl_va out;
+
+	for (unsigned step = 0; step < 12; step++) {
+		if (step)
+			CHECK(fl_munmap(&a->t.task, page(a->first), 4 * PAGE) == 0);
+		CHECK(fl_mmap(&a->t.task, page(a->first), 4 * PAGE, RW, ANON | FL_MAP_FIXED_NOREPLACE, &out) == 0);
+	}
+}
+
+static void neighbours_schedule(size_t schedule)
+{
+	void (*const body[])(void *) = {neighbour, neighbour, neighbour};
+	static struct actor actors[3];
+	void *const arg[] = {&actors[0], &actors[1], &actors[2]};
+
+	(void)schedule;
+	world_open(&w, 256);
+	for (unsigned i = 0; i < 3; i++) {
+		actors[i].first = 4 * i;
+		thread_open(&actors[i].t, &w, w.mm, i + 10);
+	}
+	run_concurrently(body, arg, 3);
+	for (unsigned i = 0; i < 3; i++)
+		thread_close(&actors[i].t);
+	expect_layout(&w, "0-12 rw-");
+	world_close(&w);
+}
+
+static void neighbours_made_at_once_become_one(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(150, 300), neighbours_schedule);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(neighbours_made_at_once_become_one),
 		cmocka_unit_test(everything_at_once_leaves_all_whole),
 	};
 
