@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,7 +29,6 @@
 #include "linux/host.h"
 
 #define LOOP_OFFSET 16
-#define PATH_OFFSET 2048
 #define CHECK_NS 20000000
 
 extern const uint8_t fl_blob_start[], fl_blob_end[];
@@ -62,7 +60,6 @@ int fl_hidden_init(struct guest *g)
 		return -errno;
 	h->control = p;
 	memcpy(h->control, fl_blob_start, (size_t)(fl_blob_end - fl_blob_start));
-	snprintf((char *)h->control + PATH_OFFSET, 128, "/proc/%d/fd/%d", (int)getpid(), g->memfd);
 	prctl(PR_SET_DUMPABLE, 1);
 	return 0;
 }
@@ -75,6 +72,8 @@ void fl_hidden_fini(struct guest *g)
 		munmap(g->host->control, FL_PAGE * (1 + FL_SLOTS));
 	if (g->memfd >= 0)
 		close(g->memfd);
+	if (g->host->giver > 0)
+		close(g->host->giver);
 }
 
 static bool slot_take(struct fl_host *h, uint32_t *slot)
@@ -274,14 +273,10 @@ static int agent_make(struct guest_thread *th, uint64_t fd, struct fl_agent *a)
 int fl_agent_boot(struct guest_thread *th)
 {
 	struct guest *g = th->g;
-	const char *path = (const char *)g->host->control + PATH_OFFSET;
-	fl_va scratch = (fl_regs(th)->rsp - 1024) & ~63ull;
 	struct fl_agent *a;
 	int64_t fd, r;
 
-	if (fl_host_write(th->mm, scratch, path, strlen(path) + 1) != strlen(path) + 1)
-		return -FL_EFAULT;
-	fd = fl_inject_early(th, SYS_open, scratch, O_RDWR | O_CLOEXEC, 0, 0, 0, 0);
+	fd = fl_memfile_open(th, true);
 	if (fd < 0)
 		return (int)fd;
 	r = fl_inject_early(th, SYS_mmap, FL_HIDDEN_CODE, FL_PAGE, PROT_READ | PROT_EXEC,
@@ -308,7 +303,7 @@ int fl_agent_fork(struct guest_thread *th)
 	struct fl_agent *a;
 	int64_t fd, r;
 
-	fd = fl_inject(th, SYS_open, FL_HIDDEN_CODE + PATH_OFFSET, O_RDWR | O_CLOEXEC, 0, 0, 0, 0);
+	fd = fl_memfile_open(th, false);
 	if (fd < 0)
 		return (int)fd;
 	a = agent_alloc(th->mm);

@@ -11,6 +11,9 @@
 #ifndef FL_LINUX_HOST_H
 #define FL_LINUX_HOST_H
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "linux/linux.h"
 
 #define FL_TID_HASH 1024u
@@ -49,7 +52,11 @@ struct fl_host {
 	uint64_t *
 		ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
 	struct guest_thread *graveyard; /* fibers that are done, to be freed outside them */
-	uint8_t *control;               /* code page and control pages, mapped */
+	struct fl_mutex exchange;       /* memfile.c: the place in an inherited control page */
+	int giver;                      /* memfile.c: the socket, or 0 */
+	struct sockaddr_un giver_name;
+	uint32_t giver_size;
+	uint8_t *control; /* code page and control pages, mapped */
 	uint64_t slot_used[FL_SLOTS / 64];
 	uint64_t vdso_syscall; /* offset of a syscall instruction in the vdso */
 	uint64_t vdso_size;
@@ -58,7 +65,7 @@ struct fl_host {
 	unsigned pulled;   /* how many are */
 	bool never_pull;
 	uint64_t affinity[FL_AFFINITY_WORDS]; /* the supervisor's own */
-	bool uffd_denied;        /* a filter above ours forbids userfaultfd: denied.c */
+	bool uffd_denied;                     /* a filter above ours forbids userfaultfd: denied.c */
 	unsigned timers;                      /* how many want the tick */
 	bool ticking;
 	unsigned idle_ticks; /* since somebody wanted them */
@@ -134,6 +141,9 @@ int fl_launch_trouble(struct guest *g, int report);
 int fl_preflight(const struct fl_run_options *o, char *path, struct fl_run_result *res);
 /* Why the program of a process cannot be run, or NULL. */
 const char *fl_program_refusal(const char *path, uid_t euid);
+
+/* memfile.c: open the memory file in the guest; early: before it has hidden pages. The descriptor or -errno. */
+int64_t fl_memfile_open(struct guest_thread *th, bool early);
 
 /* agent.c */
 int fl_hidden_init(struct guest *g);

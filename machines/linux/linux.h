@@ -53,7 +53,8 @@ static inline bool fl_engine_zone(fl_va va)
 /* Hidden pages, the same in every address space: code, control, then room for bounce buffers. */
 #define FL_HIDDEN_CODE FL_HOST_TOP_START
 #define FL_HIDDEN_CTL (FL_HIDDEN_CODE + 0x1000)
-#define FL_HIDDEN_SCRATCH (FL_HIDDEN_CTL + 3904) /* 192 bytes behind the control block: fl_scratch */
+#define FL_HIDDEN_SCRATCH (FL_HIDDEN_CTL + 3616)  /* 192 bytes behind the control block: fl_scratch */
+#define FL_HIDDEN_EXCHANGE (FL_HIDDEN_CTL + 3808) /* the rest of the page: memfile.c */
 #define FL_HIDDEN_BOUNCE (FL_HIDDEN_CODE + 0x10000)
 #define FL_HIDDEN_END (FL_HIDDEN_CODE + 0x10000000)
 
@@ -63,7 +64,7 @@ struct fl_raw_call {
 	uint64_t args[6];
 	int64_t result;
 };
-#define FL_BATCH_MAX 60
+#define FL_BATCH_MAX 56
 
 struct fl_shadow;
 struct fl_agent;
@@ -75,6 +76,7 @@ struct guest_mm {
 	struct fl_mm *mm;         /* one reference */
 	struct fl_shadow *shadow; /* what the host maps; an upper bound */
 	struct fl_agent *agent;   /* NULL until made */
+	uint32_t made_slot;       /* of the control page that fork's child has from its parent, until it has its own */
 	uint64_t agent_fd;        /* the memory file's descriptor there */
 	/*
 	 * Gate: while a fork is on its way to the host no host mapping is made (the child would inherit it). Waiters: fl_gate_wait.
@@ -166,6 +168,9 @@ struct guest_thread {
 	int queue[FL_EVENT_QUEUE]; /* wait statuses not taken yet */
 	unsigned queue_head, queue_len;
 	bool pushed_back; /* fl_next_event returns `event` again */
+
+	/* On hosts that forbid userfaultfd (denied.c): the end of the present call is wanted; the next stop is for a userfaultfd. */
+	bool to_exit, stands_in;
 
 	/* Registers of the stop. Change them with fl_regs(th)->x = y and regs_dirty = true; written back by fl_resume. */
 	struct user_regs_struct regs;

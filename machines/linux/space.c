@@ -80,6 +80,7 @@ static void *op_fork(void *machine, struct fl_mm *child)
 	gm->stack_start = parent->stack_start;
 	gm->stack_end = parent->stack_end;
 	gm->vdso = parent->vdso;
+	gm->made_slot = parent->agent ? parent->agent->slot : 0;
 	return gm;
 }
 
