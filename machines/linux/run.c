@@ -79,6 +79,7 @@ static int prepare(struct guest *g)
 		return fail(g->res, "no memory for the engine's frames", -r);
 	fl_frames_assume_zero(g->frames);
 	g->host->max_runs = max_runs();
+	g->host->uffd_denied = fl_denied_look();
 	if (!vdso_scan(g->host))
 		return fail(g->res, "this host's vdso has no syscall instruction (booted with vdso=0?)", ENOTSUP);
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* the agents of processes that have ended are reaped here */

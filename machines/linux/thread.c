@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "linux/host.h"
@@ -74,6 +75,9 @@ void fl_resume(struct guest_thread *th, enum fl_resume how, int sig)
 	th->pushed_back = false;
 	th->call_over = false;
 	/* ESRCH: SIGKILL has taken it out of the stop; its end will be reported. */
+	th->to_exit = how == FL_TO_EXIT;
+	if (how == FL_CONT && th->g->host->uffd_denied)
+		how = FL_TO_EXIT;
 	ptrace((enum __ptrace_request)request[how], th->tid, NULL, (long)sig);
 }
 
@@ -116,6 +120,10 @@ void fl_event_decode(struct guest_thread *th, int status)
 	th->stopped = true;
 	e->sig = WSTOPSIG(status);
 	e->stop = stop_of_event(status >> 16, e->sig);
+	if (e->stop == FL_STOP_SECCOMP && th->stands_in) {
+		th->stands_in = false;
+		fl_regs(th)->orig_rax = SYS_userfaultfd;
+	}
 	switch (e->stop) {
 	case FL_STOP_CLONE:
 	case FL_STOP_EXEC:
