@@ -310,10 +310,81 @@ static void neighbours_made_at_once_become_one(void **state)
 	for_each_schedule(SCHEDULES(150, 300), neighbours_schedule);
 }
 
+/*
+ * A mapping goes to and fro between two places, each with tables of its own, while somebody touches it (which makes tables at the
+ * source) and somebody unmaps beside it (which frees tables that look empty at the target).
+ */
+#define THERE 1024u
+#define HERE 0u
+
+static void mover(void *arg)
+{
+	struct actor *a = arg;
+	fl_va out;
+
+	for (unsigned step = 0; step < 8; step++) {
+		unsigned from = step % 2 ? THERE : HERE, to = step % 2 ? HERE : THERE;
+
+		CHECK(fl_mremap(&a->t.task, page(from + 508), 8 * PAGE, 8 * PAGE, FL_MREMAP_MAYMOVE | FL_MREMAP_FIXED,
+				page(to + 508), &out) == 0);
+	}
+}
+
+static void toucher(void *arg)
+{
+	struct actor *a = arg;
+
+	for (unsigned step = 0; step < 60; step++) {
+		enum fl_outcome o =
+			try_access(&a->t.cpu, page((below(a, 2) ? THERE : HERE) + 508 + below(a, 8)), FL_WRITE);
+
+		CHECK(o == FL_FAULT_DONE || o == FL_FAULT_BAD_AREA);
+	}
+}
+
+static void bystander(void *arg)
+{
+	struct actor *a = arg;
+
+	for (unsigned step = 0; step < 12; step++) {
+		fl_va va = page((below(a, 2) ? THERE : HERE) + (below(a, 2) ? 500 : 520)), out;
+
+		CHECK(fl_mmap(&a->t.task, va, PAGE, RW, ANON | FL_MAP_FIXED, &out) == 0);
+		poke(&a->t.cpu, va, 1);
+		CHECK(fl_munmap(&a->t.task, va, PAGE) == 0);
+	}
+}
+
+static void moving_schedule(size_t schedule)
+{
+	void (*const body[])(void *) = {mover, toucher, bystander};
+	static struct actor actors[3];
+	void *const arg[] = {&actors[0], &actors[1], &actors[2]};
+
+	world_open(&w, 256);
+	world_map(&w, page(HERE + 508), 8, RW);
+	for (unsigned i = 0; i < 3; i++) {
+		actors[i].seed = schedule * 100 + i;
+		thread_open(&actors[i].t, &w, w.mm, i + 10);
+	}
+	run_concurrently(body, arg, 3);
+	for (unsigned i = 0; i < 3; i++)
+		thread_close(&actors[i].t);
+	expect_layout(&w, "508-516 rw-");
+	world_close(&w);
+}
+
+static void moving_while_tables_come_and_go(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(200, 300), moving_schedule);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neighbours_made_at_once_become_one),
+		cmocka_unit_test(moving_while_tables_come_and_go),
 		cmocka_unit_test(everything_at_once_leaves_all_whole),
 	};
 
