@@ -7,7 +7,7 @@
  * memory file, and from then on sleeps on its control page. It ends when its address space has lost its last
  * guest thread, or with the supervisor (EXITKILL). If it is killed, its guest cannot go on, and is killed.
  *
- * A call is synchronous: the supervisor sleeps on the control page, and looks every 20 ms whether the agent still lives.
+ * A call is synchronous: the supervisor sleeps on the control page, and looks at least every 20 ms whether the agent still lives.
  * Nothing that the agent or the guest writes into the control page is trusted beyond being a result.
  *
  * No locks: one OS thread. Control page words: the supervisor writes request, the agent done.
@@ -162,7 +162,8 @@ static int agent_run(struct fl_agent *a, uint32_t n)
 
 		if (done == request)
 			return 0;
-		if (futex(&ctl->done, FUTEX_WAIT, done, &check) && errno == ETIMEDOUT && !agent_alive(a))
+		/* The event loop's timer interrupts the wait before it times out, if it runs. */
+		if (futex(&ctl->done, FUTEX_WAIT, done, &check) && errno != EAGAIN && !agent_alive(a))
 			return -FL_ESRCH;
 	}
 }
