@@ -384,6 +384,16 @@ static void sys_readv(struct guest_thread *th)
 	fl_skip_syscall(th, r);
 }
 
+/* A range that is about to be registered is untouched as far as the program knows; so it shall be. */
+static void before_register(struct guest_thread *th, fl_va arg)
+{
+	struct fl_uffdio_range range;
+
+	if (!fl_io_copy_in(th, &range, arg, sizeof(range)) && !(range.start & ~FL_PAGE_MASK) &&
+	    range.start < FL_TASK_SIZE && range.len <= FL_TASK_SIZE - range.start && !fl_io_gone(th))
+		fl_ahead_take_back(th, range.start, range.start + range.len);
+}
+
 static void sys_ioctl(struct guest_thread *th)
 {
 	uint32_t cmd = (uint32_t)fl_arg(th, 1);
@@ -400,6 +410,10 @@ static void sys_ioctl(struct guest_thread *th)
 		return;
 	}
 	fl_io_args(th, args);
+	if (cmd == FL_UFFDIO_REGISTER)
+		before_register(th, args[2]);
+	if (fl_io_gone(th))
+		return;
 	fl_wait_begin(th, true);
 	r = fl_uffd_ioctl(&th->task, u, cmd, args[2]);
 	(void)fl_wait_end(th);

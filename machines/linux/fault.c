@@ -65,7 +65,8 @@ static void window(struct guest_thread *th, fl_va page, const struct fl_vma_info
 
 	*start = page;
 	*end = page + FL_PAGE;
-	if (th->g->opt->exact || vma->vm_flags & FL_VM_UFFD_ANY || vma->start > page)
+	/* Beside a userfaultfd no page is put where the program has not been: it knows what it has left untouched. */
+	if (th->g->opt->exact || th->mm->uffd || vma->vm_flags & FL_VM_UFFD_ANY || vma->start > page)
 		return;
 	n = neighbours(th->mm, page, -(int64_t)FL_PAGE, vma);
 	if (n) {
@@ -90,7 +91,7 @@ static bool ahead(struct guest_thread *th, fl_va va)
 	struct fl_translation t;
 	enum fl_outcome outcome;
 
-	if (fl_mm_walk(th->mm->mm, va, FL_READ, &t))
+	if (fl_mm_walk(th->mm->mm, va, FL_READ, &t) || !fl_ahead_note(th->mm, va))
 		return false;
 	rf.start_ns = obs->fault_end ? fl_now_ns() : 0;
 	outcome = fl_handle_fault(&th->task, &rf.f);

@@ -66,6 +66,7 @@ struct fl_raw_call {
 };
 #define FL_BATCH_MAX 56
 
+struct fl_ahead;
 struct fl_shadow;
 struct fl_agent;
 
@@ -89,6 +90,7 @@ struct guest_mm {
 	fl_va evict_next;             /* where the next eviction of host mappings begins */
 	fl_va vdso;
 	bool broken; /* the agent is gone: the processes are being killed */
+	struct fl_ahead *ahead; /* pages that the program has not asked for: ahead.c; NULL: none */
 	bool uffd;   /* a userfaultfd has been registered here at some time: no pages ahead in its ranges */
 	struct guest_mm *next;
 };
@@ -321,6 +323,16 @@ enum fl_outcome fl_fault_resolve(struct guest_thread *th, struct run_fault *rf);
 /* A hidden range of n bytes of host memory (private, zeroed), for bounce buffers; 0: none. Not inherited by fork's child. */
 fl_va fl_bounce_map(struct guest_mm *gm, size_t n);
 void fl_bounce_unmap(struct guest_mm *gm, fl_va va, size_t n);
+
+/* ---- Pages ahead: ahead.c ----------------------------------------------------------------------------- */
+
+/* This page is there although nobody has touched it. False: no memory for the note. */
+bool fl_ahead_note(struct guest_mm *gm, fl_va va);
+/* Take those pages of [start, end) back that nobody has written to. */
+void fl_ahead_take_back(struct guest_thread *th, fl_va start, fl_va end);
+/* At fork. False: no memory. */
+bool fl_ahead_copy(struct guest_mm *to, const struct guest_mm *from);
+void fl_ahead_free(struct fl_ahead *a);
 
 /* ---- Waits in the engine: wait.c --------------------------------------------------------------------- */
 

@@ -64,6 +64,7 @@ static void unlink_space(struct guest_mm *gm)
 		p = &(*p)->next;
 	*p = gm->next;
 	fl_shadow_destroy(gm->shadow);
+	fl_ahead_free(gm->ahead);
 	free(gm);
 }
 
@@ -208,7 +209,7 @@ struct guest_mm *fl_space_fork(struct guest_thread *th)
 	}
 	gm = fl_mm_machine(child);
 	gm->shadow = fl_shadow_copy(parent->shadow);
-	if (!gm->shadow) {
+	if (!gm->shadow || !fl_ahead_copy(gm, parent)) {
 		fl_gate_drop(parent);
 		fl_mm_put(child);
 		return NULL;

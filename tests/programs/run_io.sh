@@ -36,4 +36,10 @@ for name in io_transfers io_structs; do
 	compare $name "" ""
 	compare $name --exact resident
 done
+# Pages ahead of the program do not show where it registers what it has left untouched.
+seen=$(timeout 60 "$build/faultline" run --quiet -- "$build/tests/programs/uffd_ahead" 2>&1)
+if [ "$seen" != "served 64, edges xy" ]; then
+	echo "uffd_ahead: $seen"
+	failed=1
+fi
 exit $failed
