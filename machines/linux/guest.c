@@ -231,5 +231,5 @@ void fl_guest_fini(struct guest *g)
 {
 	fl_graveyard_empty(g);
 	fl_carrier_fini(g);
-	fl_loop_forget_orphans(g);
+	fl_orphan_fini(g);
 }

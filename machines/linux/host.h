@@ -23,6 +23,7 @@
 struct fl_orphan {
 	pid_t pid;
 	int status;
+	bool abandoned; /* being killed: orphan.c */
 	struct fl_orphan *next;
 };
 
@@ -48,6 +49,7 @@ struct fl_agent {
 struct fl_host {
 	struct guest_thread *by_tid[FL_TID_HASH];
 	struct fl_orphan *orphans;
+	struct fl_lost *lost;
 	struct fl_agent *agents;
 	uint64_t *
 		ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
@@ -78,7 +80,6 @@ struct fl_host {
 int fl_loop_run(struct guest *g);
 /* Take what statuses there are. From a fiber as well. */
 void fl_loop_drain(struct guest *g);
-void fl_loop_forget_orphans(struct guest *g);
 /* Take the status of an orphan. False: it has none yet. */
 bool fl_orphan_take(struct guest *g, pid_t pid, int *status);
 /* The end of this task has been seen; if it is reported once more, that is nothing new. */
@@ -227,6 +228,11 @@ void fl_clone_event(struct guest_thread *th);
 void fl_exec_register(void);
 /* An orphan that runs in a copy of this address space, or in it: its id, or 0. */
 pid_t fl_orphan_of(struct guest *g, struct guest_mm *gm);
+/* Kill those that turn up when it is too late. */
+void fl_orphan_sweep(struct guest *g, uint64_t now);
+/* A status of such a one: true, and dealt with. */
+bool fl_orphan_abandoned(struct guest *g, pid_t pid, int status);
+void fl_orphan_fini(struct guest *g);
 /* The first stop of a new thread: its agent and its words, if it has memory of its own. */
 void fl_thread_first_stop(struct guest_thread *th);
 

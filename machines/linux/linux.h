@@ -89,9 +89,9 @@ struct guest_mm {
 	fl_va bounce_next;            /* next free hidden address for a bounce buffer */
 	fl_va evict_next;             /* where the next eviction of host mappings begins */
 	fl_va vdso;
-	bool broken; /* the agent is gone: the processes are being killed */
+	bool broken;            /* the agent is gone: the processes are being killed */
 	struct fl_ahead *ahead; /* pages that the program has not asked for: ahead.c; NULL: none */
-	bool uffd;   /* a userfaultfd has been registered here at some time: no pages ahead in its ranges */
+	bool uffd;              /* a userfaultfd has been registered here at some time: no pages ahead in its ranges */
 	struct guest_mm *next;
 };
 

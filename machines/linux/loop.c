@@ -90,16 +90,6 @@ static void orphan_add(struct guest *g, pid_t pid, int status)
 	*p = o;
 }
 
-void fl_loop_forget_orphans(struct guest *g)
-{
-	struct fl_orphan *o;
-
-	while ((o = g->host->orphans)) {
-		g->host->orphans = o->next;
-		free(o);
-	}
-}
-
 void fl_thread_push(struct guest_thread *th, int status)
 {
 	if (th->g->host->uffd_denied && fl_denied_pass(th, status))
@@ -167,7 +157,8 @@ static void route(struct guest *g, pid_t pid, int status)
 	th = fl_thread_find(g, pid);
 	if (th)
 		fl_thread_push(th, status);
-	else if (!fl_agent_status(g, pid, status) && (!ended_take(g, pid) || WIFSTOPPED(status)))
+	else if (!fl_agent_status(g, pid, status) && !fl_orphan_abandoned(g, pid, status) &&
+		 (!ended_take(g, pid) || WIFSTOPPED(status)))
 		orphan_add(g, pid, status);
 }
 
@@ -194,6 +185,7 @@ static void tick(struct guest *g)
 	}
 	fl_wait_tick(g, now);
 	fl_leader_tick(g);
+	fl_orphan_sweep(g, now);
 	fl_affinity_tick(g, now);
 	if (g->obs->tick && now - h->last_observer_tick_ns >= OBSERVER_TICK_NS) {
 		h->last_observer_tick_ns = now;
