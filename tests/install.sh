@@ -22,49 +22,8 @@ for file in bin/faultline lib/libfaultline.a lib/pkgconfig/faultline.pc include/
 done
 [ $status -eq 0 ] || exit $status
 
-cat >"$work/user.c" <<'C'
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <faultline/faultline.h>
-
-int main(void)
-{
-	struct fl_mm_config config = {0};
-	struct fl_frames *frames;
-	struct fl_task task;
-	struct fl_mm *mm;
-	struct fl_fault fault = {0};
-	char out[6] = "";
-	fl_va va;
-	void *arena = aligned_alloc(4096, 1 << 20);
-
-	if (!arena || fl_frames_create(arena, 1 << 20, 12, &frames))
-		return 1;
-	config.frames = frames;
-	if (fl_mm_create(&config, &mm))
-		return 2;
-	fl_task_init(&task, frames, mm, 1);
-	if (fl_mmap(&task, 0, 8192, FL_PROT_READ | FL_PROT_WRITE, FL_MAP_PRIVATE | FL_MAP_ANONYMOUS, &va))
-		return 3;
-	fault.addr = va;
-	fault.access = FL_WRITE;
-	fault.flags = FL_FAULTF_USER;
-	if (fl_handle_fault(&task, &fault) != FL_FAULT_DONE)
-		return 4;
-	if (fl_copy_to_user(&task, va + 4094, "hello", 6) || fl_copy_from_user(&task, out, va + 4094, 6))
-		return 5;
-	if (fl_munmap(&task, va, 8192))
-		return 6;
-	fault.addr = va;
-	if (fl_handle_fault(&task, &fault) != FL_FAULT_BAD_AREA)
-		return 7;
-	puts(out);
-	fl_task_exit(&task);
-	fl_mm_put(mm);
-	return fl_frames_destroy(frames) ? 8 : 0;
-}
-C
+# The program is the one that the README shows.
+awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$root/README.md" >"$work/user.c"
 cp "$work/user.c" "$work/user.cc"
 
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
