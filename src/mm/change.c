@@ -270,14 +270,17 @@ static bool goes_on(const struct fl_change *c, const struct fl_vma *old, const s
 	return overlap(fresh, old->start, left) || overlap(fresh, right, old->end);
 }
 
-/* Faults may have given a VMA its identity since prepare. */
+/*
+ * Faults may have given a VMA its identity since prepare. A fault does so before it looks at the mark and installs a frame, so if
+ * a frame was installed in spite of our mark, the identity is seen here: both sides are seq_cst. No frame without an identity.
+ */
 static void inherit_anon_id(struct fl_change *c)
 {
 	const struct fl_vma *v;
 	unsigned i;
 
 	for (v = c->old; v; v = v->next) {
-		uint32_t id = fl_load(&v->anon_id);
+		uint32_t id = fl_load_seq(&v->anon_id);
 
 		for (i = 0; id && i < c->n; i++) {
 			if (!c->add[i]->anon_id && goes_on(c, v, c->add[i]))

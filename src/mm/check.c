@@ -83,6 +83,8 @@ static bool check_entry(struct check *c, fl_va va, fl_pte e)
 		return e & (FL_PTE_WRITE | FL_PTE_EXCL) ? fail(c, "entry: the zero frame may be written") : true;
 	if (fl_pte_pfn(e) >= fl_frames_total(mm->frames))
 		return fail(c, "entry: no such frame");
+	if (!v->anon_id)
+		return fail(c, "entry: a frame in a VMA without an identity");
 	m = fl_frame_meta(mm->frames, fl_pte_pfn(e));
 	if ((e & FL_PTE_EXCL) && fl_load(&m->maps) != 1)
 		return fail(c, "entry: EXCL, and not the only map");

@@ -28,7 +28,8 @@ static struct fl_vma *copy_vma(struct fl_mm *child, const struct fl_vma *v)
 		.object = v->object->ops == &fl_anon_ops ? &child->anon : v->object,
 	};
 
-	if (fl_load(&v->anon_id))
+	/* Sequentially consistent, and after the BUSY mark: no frame is there without an identity (src/mm/change.c). */
+	if (fl_load_seq(&v->anon_id) && !(v->flags & FL_VM_WIPEONFORK))
 		copy.anon_id = ++child->next_anon_id | FL_ANON_FORKED;
 	return fl_vma_new(&copy);
 }
@@ -165,9 +166,9 @@ static int copy_tables(struct copy *c)
 	int err = 0;
 
 	fl_mm_gather_begin(&c->gather, c->mm, c->task);
-	mark_all(c->mm, FL_VMA_BUSY);
 	for (va = 0; !err && (v = fl_index_find(&c->mm->index, va)) != NULL; va = v->end) {
-		if (v->flags & no)
+		/* Where nothing was ever written there are zero pages at most, which the child can fault in. */
+		if ((v->flags & no) || !fl_load_seq(&v->anon_id))
 			continue;
 		/* A gather is one range: what lies between may be the host's. */
 		if (v->start != last)
@@ -176,7 +177,6 @@ static int copy_tables(struct copy *c)
 		err = fl_tables_for_each(&c->mm->tables, v->start, v->end, copy_table, c);
 	}
 	fl_gather_end(&c->gather);
-	mark_all(c->mm, 0);
 	return err;
 }
 
@@ -229,9 +229,11 @@ int fl_mm_fork(struct fl_task *t, struct fl_mm **out)
 		return err;
 	err = make_child(c.mm, &c.child);
 	if (!err) {
+		mark_all(c.mm, FL_VMA_BUSY);
 		err = copy_vmas(c.mm, c.child);
 		if (!err)
 			err = copy_tables(&c);
+		mark_all(c.mm, 0);
 		if (err)
 			fl_mm_put(c.child);
 	}

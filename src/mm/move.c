@@ -231,7 +231,7 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 		fl_change_unstock(&target);
 		return err;
 	}
-	moved.anon_id = fl_load(&v->anon_id);
+	moved.anon_id = fl_load_seq(&v->anon_id); /* as in fl_change_commit */
 	if (!moved.anon_id)
 		moved.pgoff = fl_pages(mm, to); /* nothing depends on it yet, and so it merges better */
 	fl_change_mark(&r->change);
