@@ -11,7 +11,7 @@
  * edge-triggered too; a message that became stale takes its byte with it. Data goes by read(2), which is served here.
  * Which descriptor is one is told by the pipe's inode.
  *
- * Programs without a userfaultfd shall not pay for it: read, readv, ioctl, poll and their relatives are stopped by a second
+ * Programs without a userfaultfd shall not pay for it: read, readv, poll and their relatives are stopped by a second
  * filter, which a process gets with its first userfaultfd and hands down to its children.
  *
  * No locks: one OS thread. `unread` is called under a lock of the engine, and calls only the host.
@@ -26,12 +26,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ioctl commands of userfaultfd have this type. */
-#define UFFD_IOCTL_TYPE 0xaau
+/* On an open /dev/userfaultfd: as userfaultfd(2), with the flags as argument. */
+#define USERFAULTFD_IOC_NEW 0xaa00u
 #define MESSAGE_BYTES 32u
 
 struct fl_carrier {
@@ -159,11 +160,6 @@ static unsigned build_filter(struct sock_filter *f)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	};
 	const struct sock_filter tail[] = {
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UFFD_IOCTL_TYPE, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
 	};
@@ -271,9 +267,9 @@ static void tell(struct guest_thread *th, unsigned nr, const uint64_t args[6], i
 }
 
 /* Whoever may run a program under us owns its memory, kernel-mode faults included: as with vm.unprivileged_userfaultfd. */
-static void sys_userfaultfd(struct guest_thread *th)
+static void make_uffd(struct guest_thread *th, int flags)
 {
-	int flags = (int)fl_arg(th, 0), fd = -1, err;
+	int fd = -1, err;
 	struct fl_carrier *c = calloc(1, sizeof(*c));
 	uint64_t args[6], since = fl_now_ns();
 
@@ -294,15 +290,30 @@ static void sys_userfaultfd(struct guest_thread *th)
 		if (c->uffd)
 			fl_uffd_release(&th->task, c->uffd);
 		free(c);
-		tell(th, SYS_userfaultfd, args, err, since);
+		tell(th, (unsigned)fl_regs(th)->orig_rax, args, err, since);
 		fl_skip_syscall(th, err);
 		return;
 	}
-	tell(th, SYS_userfaultfd, args, fd, since);
+	tell(th, (unsigned)fl_regs(th)->orig_rax, args, fd, since);
 	th->mm->uffd = true;
 	c->next = th->g->carriers;
 	th->g->carriers = c;
 	fl_skip_syscall(th, fd);
+}
+
+static void sys_userfaultfd(struct guest_thread *th)
+{
+	make_uffd(th, (int)fl_arg(th, 0));
+}
+
+/* Is it an open /dev/userfaultfd? */
+static bool is_device(struct guest_thread *th, int fd)
+{
+	static const char name[] = "/dev/userfaultfd";
+	char path[48], target[sizeof(name)];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)th->tid, fd);
+	return readlink(path, target, sizeof(target)) == sizeof(name) - 1 && !memcmp(target, name, sizeof(name) - 1);
 }
 
 /* ---- Using one --------------------------------------------------------------------------------------- */
@@ -402,8 +413,12 @@ static void sys_ioctl(struct guest_thread *th)
 	uint64_t args[6], since = fl_now_ns();
 	int r;
 
-	if ((cmd >> 8 & 0xff) == UFFD_IOCTL_TYPE)
+	if ((cmd >> 8 & 0xff) == FL_UFFD_IOCTL_TYPE)
 		u = fl_carrier_of(th, (int)fl_arg(th, 0), &nonblock);
+	if (!u && cmd == USERFAULTFD_IOC_NEW && is_device(th, (int)fl_arg(th, 0))) {
+		make_uffd(th, (int)fl_arg(th, 2));
+		return;
+	}
 	if (!u) {
 		if (fl_engine_zone(fl_arg(th, 2)))
 			fl_io_struct(th);
@@ -433,7 +448,7 @@ void fl_carrier_register(void)
 	fl_sys_register(SYS_userfaultfd, FL_SYS_ALWAYS, 0, sys_userfaultfd);
 	fl_sys_register(SYS_read, FL_SYS_POINTER, 1u << 1, sys_read);
 	fl_sys_register(SYS_readv, FL_SYS_ALWAYS, 0, sys_readv);
-	fl_sys_register(SYS_ioctl, FL_SYS_POINTER, 1u << 2, sys_ioctl);
+	fl_sys_register(SYS_ioctl, FL_SYS_IOCTL, 1u << 2, sys_ioctl);
 	fl_sys_register(SYS_pidfd_getfd, FL_SYS_ALWAYS, 0, sys_pidfd_getfd);
 }
 

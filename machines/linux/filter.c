@@ -117,6 +117,13 @@ static void block(unsigned key)
 	case FL_SYS_EPERM:
 		ret(SECCOMP_RET_ERRNO | FL_EPERM);
 		break;
+	case FL_SYS_IOCTL:
+		load(offsetof(struct seccomp_data, args) + 8);
+		emit(BPF_ALU | BPF_RSH | BPF_K, 0, 0, 8);
+		emit(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff);
+		/* To the trace block, which stands behind the pointers' tests and their way out. */
+		emit(BPF_JMP | BPF_JEQ | BPF_K, (uint8_t)(7 * left + 1), 0, FL_UFFD_IOCTL_TYPE);
+		/* fall through */
 	case FL_SYS_POINTER:
 		for (unsigned n = 0; n < 6; n++) {
 			if (key & (1u << n))
@@ -151,7 +158,7 @@ static unsigned make_runs(void)
 	for (unsigned nr = 0; nr < FL_SYS_MAX; nr++) {
 		uint8_t mask = 0;
 		enum fl_sys_when when = fl_sys_when(nr, &mask);
-		unsigned key = (unsigned)when << 8 | (when == FL_SYS_POINTER ? mask : 0);
+		unsigned key = (unsigned)when << 8 | (when == FL_SYS_POINTER || when == FL_SYS_IOCTL ? mask : 0);
 
 		if (!n || runs[n - 1].key != key) {
 			runs[n].first = nr;

@@ -353,6 +353,7 @@ typedef void fl_sys_fn(struct guest_thread *th);
 enum fl_sys_when {
 	FL_SYS_NEVER,   /* runs natively (the default of every number) */
 	FL_SYS_POINTER, /* stops when an argument of ptr_mask points into an engine zone */
+	FL_SYS_IOCTL,   /* the same, and always if argument 1 is a command of userfaultfd's */
 	FL_SYS_ALWAYS,
 	FL_SYS_ENOSYS, /* answered by the filter itself */
 	FL_SYS_EPERM,
@@ -364,6 +365,8 @@ enum fl_sys_when {
  */
 void fl_sys_register(unsigned nr, enum fl_sys_when when, uint8_t ptr_mask, fl_sys_fn *fn);
 #define FL_SYS_MAX 512
+/* The type of userfaultfd's ioctl commands. */
+#define FL_UFFD_IOCTL_TYPE 0xaau
 
 /* Registrars, called once by fl_syscalls_init in this order. */
 void fl_classes_register(void);  /* classes.c */

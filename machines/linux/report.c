@@ -72,6 +72,12 @@ static void on_fault_end(void *arg, struct guest_thread *th, const struct run_fa
 		fl_symbols_count(r->symbols, th->mm->id, th->tid, rf->rip);
 }
 
+/* The commands of a userfaultfd differ in their low four bits, but for that of the device. */
+static unsigned uffd_slot(uint64_t cmd)
+{
+	return cmd == 0xaa00 ? UFFD_IOCTLS - 2 : (unsigned)cmd & (UFFD_IOCTLS - 1);
+}
+
 static void on_memory_call(void *arg, struct guest_thread *th, unsigned nr, const uint64_t args[6], int64_t result,
 			   uint64_t ns)
 {
@@ -80,7 +86,7 @@ static void on_memory_call(void *arg, struct guest_thread *th, unsigned nr, cons
 
 	(void)th;
 	if (nr == SYS_ioctl) {
-		struct ioctl_count *u = &r->uffd[args[1] & 0xf];
+		struct ioctl_count *u = &r->uffd[uffd_slot(args[1])];
 
 		u->cmd = (uint32_t)args[1];
 		u->n++;

@@ -46,7 +46,7 @@ struct fl_report {
 	struct fl_symbols *symbols;
 	struct fault_count faults[OUTCOMES][KINDS];
 	struct call_count calls[FL_SYS_MAX];
-	struct ioctl_count uffd[UFFD_IOCTLS]; /* by the command's low four bits, which tell all of them apart */
+	struct ioctl_count uffd[UFFD_IOCTLS]; /* uffd_slot */
 	uint64_t nfaults, fault_ns, ahead, kernel, writes, waits, retries;
 	uint64_t messages; /* read from userfaultfds */
 	uint64_t execs, processes;

@@ -133,6 +133,8 @@ static const char *ioctl_name(uint32_t cmd)
 	for (size_t i = 0; i < FL_ARRAY_LEN(names); i++)
 		if (names[i].cmd == cmd)
 			return names[i].name;
+	if (cmd == 0xaa00)
+		return "USERFAULTFD_IOC_NEW";
 	return "unknown ioctl";
 }
 

@@ -45,7 +45,26 @@ static void *handler(void *arg)
 	return arg;
 }
 
-int main(void)
+#ifndef USERFAULTFD_IOC_NEW
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#endif
+
+/* By the system call, or with an argument by the device. */
+static int open_uffd(const char *device)
+{
+	int dev, fd;
+
+	if (!device)
+		return (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	dev = open(device, O_RDONLY | O_CLOEXEC);
+	if (dev < 0)
+		die(device);
+	fd = ioctl(dev, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+	close(dev);
+	return fd;
+}
+
+int main(int argc, char **argv)
 {
 	struct uffdio_api api = {.api = UFFD_API};
 	struct uffdio_register reg = {.mode = UFFDIO_REGISTER_MODE_MISSING};
@@ -61,7 +80,7 @@ int main(void)
 		all[i * PAGE] = 'x';
 	for (size_t i = 3 * PAGES; i-- > 2 * PAGES;)
 		all[i * PAGE] = 'y';
-	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	uffd = open_uffd(argc > 1 ? argv[1] : NULL);
 	if (uffd < 0)
 		die("userfaultfd");
 	reg.range.start = (uintptr_t)area;
