@@ -172,6 +172,8 @@ void fl_thread_gone(struct guest_thread *th)
 	fl_affinity_gone(th);
 	if (gm)
 		fl_futex_thread_gone(th, gm, th->clear_child_tid);
+	if (gm && th->bounce && gm->users > 1)
+		fl_bounce_unmap(gm, th->bounce, th->bounce_size);
 	if (th->tid == proc->pid)
 		fl_ended_note(g, th->tid);
 	if (th->tid == proc->pid)

@@ -70,6 +70,8 @@ struct fl_ahead;
 struct fl_shadow;
 struct fl_agent;
 
+#define FL_BOUNCE_KEPT 16
+
 struct guest_mm {
 	struct guest *g;
 	uint32_t id;              /* counts up; for reports */
@@ -86,6 +88,11 @@ struct guest_mm {
 	fl_va brk_start;
 	fl_va host_hi;                /* where addresses for the host's mappings are chosen: below this, top down */
 	fl_va stack_start, stack_end; /* the first stack as the host had it at exec */
+	/* Bounce buffers that threads have left. */
+	struct {
+		fl_va va;
+		uint64_t len;
+	} bounce_free[FL_BOUNCE_KEPT];
 	fl_va bounce_next;            /* next free hidden address for a bounce buffer */
 	fl_va evict_next;             /* where the next eviction of host mappings begins */
 	fl_va vdso;
@@ -320,7 +327,7 @@ bool fl_is_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_access 
  * kernel mode (rf->kernel) only fatal signals end it. After it the thread may be gone, or a stop be pushed back.
  */
 enum fl_outcome fl_fault_resolve(struct guest_thread *th, struct run_fault *rf);
-/* A hidden range of n bytes of host memory (private, zeroed), for bounce buffers; 0: none. Not inherited by fork's child. */
+/* A hidden range of n bytes of host memory (private, not zeroed), for bounce buffers; 0: none. Not inherited by fork's child. */
 fl_va fl_bounce_map(struct guest_mm *gm, size_t n);
 void fl_bounce_unmap(struct guest_mm *gm, fl_va va, size_t n);
 

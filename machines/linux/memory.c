@@ -132,11 +132,18 @@ size_t fl_make_resident(struct guest_thread *th, fl_va va, size_t n, enum fl_acc
 	return n;
 }
 
+/* What a buffer held before stays in it: the calls of one process alone use it. */
 fl_va fl_bounce_map(struct guest_mm *gm, size_t n)
 {
 	uint64_t len = (n + FL_PAGE - 1) & FL_PAGE_MASK;
 	int64_t r;
 
+	for (unsigned i = 0; i < FL_BOUNCE_KEPT; i++) {
+		if (gm->bounce_free[i].len == len) {
+			gm->bounce_free[i].len = 0;
+			return gm->bounce_free[i].va;
+		}
+	}
 	if (gm->bounce_next + len > FL_HIDDEN_END)
 		return 0;
 	r = fl_agent_call(gm, SYS_mmap, gm->bounce_next, len, PROT_READ | PROT_WRITE,
@@ -151,6 +158,13 @@ void fl_bounce_unmap(struct guest_mm *gm, fl_va va, size_t n)
 {
 	uint64_t len = (n + FL_PAGE - 1) & FL_PAGE_MASK;
 
+	for (unsigned i = 0; i < FL_BOUNCE_KEPT; i++) {
+		if (!gm->bounce_free[i].len) {
+			gm->bounce_free[i].va = va;
+			gm->bounce_free[i].len = len;
+			return;
+		}
+	}
 	fl_agent_call(gm, SYS_munmap, va, len, 0, 0, 0, 0);
 	if (va + len == gm->bounce_next)
 		gm->bounce_next = va;
