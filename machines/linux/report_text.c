@@ -194,26 +194,46 @@ static void write_slow(const struct fl_report *r, FILE *out)
 	}
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	const struct named *const *x = a, *const *y = b;
+
+	if ((*x)->bytes != (*y)->bytes)
+		return (*x)->bytes > (*y)->bytes ? -1 : 1;
+	return strcmp((*x)->name, (*y)->name);
+}
+
 static void write_foreign(const struct fl_report *r, FILE *out)
 {
+	const struct named **list, *item;
 	uint64_t left = 0, left_bytes = 0;
-	unsigned shown = 0;
+	size_t n = 0;
 
-	if (!r->foreign)
+	for (item = r->foreign; item; item = item->next)
+		n++;
+	list = calloc(n + 1, sizeof(*list));
+	if (!n || !list) {
+		free(list);
 		return;
+	}
+	n = 0;
+	for (item = r->foreign; item; item = item->next)
+		list[n++] = item;
+	qsort(list, n, sizeof(*list), by_bytes);
 	fprintf(out, "\nStays with the host:\n");
-	for (const struct named *n = r->foreign; n; n = n->next) {
-		if (shown++ < FOREIGN_SHOWN) {
-			fprintf(out, "%12s  %5" PRIu64 " mapping%s  %s\n", bytes_text((double)n->bytes), n->n,
-				n->n == 1 ? " " : "s", n->name);
+	for (size_t i = 0; i < n; i++) {
+		if (i < FOREIGN_SHOWN) {
+			fprintf(out, "%12s  %5" PRIu64 " mapping%s  %s\n", bytes_text((double)list[i]->bytes),
+				list[i]->n, list[i]->n == 1 ? " " : "s", list[i]->name);
 		} else {
-			left += n->n;
-			left_bytes += n->bytes;
+			left += list[i]->n;
+			left_bytes += list[i]->bytes;
 		}
 	}
 	if (left)
-		fprintf(out, "%12s  %5" PRIu64 " mappings  of %u others\n", bytes_text((double)left_bytes), left,
-			shown - FOREIGN_SHOWN);
+		fprintf(out, "%12s  %5" PRIu64 " mapping%s  of %zu others\n", bytes_text((double)left_bytes), left,
+			left == 1 ? " " : "s", n - FOREIGN_SHOWN);
+	free(list);
 }
 
 static void write_list(FILE *out, const char *title, const struct named *list)

@@ -38,9 +38,9 @@ static void *handler(void *arg)
 		struct uffdio_copy copy = {.dst = at, .src = (uintptr_t)page, .len = PAGE};
 
 		memset(page, (int)(1 + (at - (uintptr_t)area) / PAGE), PAGE);
+		__atomic_fetch_add(&served, 1, __ATOMIC_SEQ_CST); /* before its reader can go on */
 		if (ioctl(uffd, UFFDIO_COPY, &copy))
 			die("UFFDIO_COPY");
-		served++;
 	}
 	return arg;
 }
