@@ -6,8 +6,8 @@
 #include "lib_uffd.h"
 
 static volatile sig_atomic_t handled;
-static int handler_fd;
-static void *handler_page;
+static volatile int handler_fd;
+static void *volatile handler_page;
 
 static void count_signal(int sig)
 {
@@ -266,7 +266,7 @@ static void user_mode_only_fails_system_calls(void)
 	finish(&a);
 }
 
-static siginfo_t bus_info;
+static volatile siginfo_t bus_info;
 
 static void on_bus(int sig, siginfo_t *info, void *context)
 {
