@@ -6,10 +6,10 @@
 #include "fault/handler.h"
 #include "uffd/uffd_int.h"
 
-/* Nothing that a fill would take away is there. A write-protect marker is consumed. */
-static bool vacant(fl_pte e)
+/* Linux's rule: a copy takes the place of any marker, guards and poison included; the zero frame that of nothing. */
+static bool vacant(fl_pte e, fl_pfn pfn)
 {
-	return !(e & FL_PTE_PRESENT) && e != FL_MARKER_GUARD && e != FL_MARKER_POISON;
+	return pfn == FL_PFN_NONE ? !e : !(e & FL_PTE_PRESENT);
 }
 
 static int install(struct fl_fault_ctx *c, fl_pfn pfn)
@@ -20,7 +20,7 @@ static int install(struct fl_fault_ctx *c, fl_pfn pfn)
 	unsigned i;
 
 	seen = fl_table_peek(&c->mm->tables, c->page);
-	if (!vacant(seen))
+	if (!vacant(seen, pfn))
 		return -FL_EEXIST;
 	if (pfn != FL_PFN_NONE)
 		fl_vma_anon_id(c->mm, c->vma);

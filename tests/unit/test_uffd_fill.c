@@ -93,6 +93,20 @@ static void copy_over_a_page_exists(void **state)
 	EXPECT_FILL(uffd_zero(user, world.u, m, 3), -FL_EEXIST, -FL_EEXIST);
 }
 
+/* As Linux has it: COPY takes the place of a marker, ZEROPAGE does not. */
+static void copy_replaces_a_guard_and_zeropage_does_not(void **state)
+{
+	fl_va m = map_registered(2), src = uffd_map_filled(user, 2, 5);
+
+	(void)state;
+	assert_int_equal(fl_madvise(&user->thread.task, m, PAGE, FL_MADV_GUARD_INSTALL), 0);
+	EXPECT_FILL(uffd_zero(user, world.u, m, 2), -FL_EEXIST, -FL_EEXIST);
+	EXPECT_FILL(uffd_copy(user, world.u, m, src, 2), 0, 2 * PAGE);
+	assert_int_equal(uffd_load(user, m), 5);
+	assert_int_equal(fl_madvise(&user->thread.task, m, PAGE, FL_MADV_GUARD_REMOVE), 0);
+	assert_int_equal(uffd_load(user, m), 5);
+}
+
 static void copy_outside_one_registered_mapping_is_no_entry(void **state)
 {
 	fl_va m = uffd_map(user, 6), src = uffd_map_filled(user, 2, 1);
@@ -360,6 +374,7 @@ int main(void)
 		TEST(copy_bad_arguments_leave_the_field),
 		TEST(copy_fills_and_the_page_is_ordinary),
 		TEST(copy_over_a_page_exists),
+		TEST(copy_replaces_a_guard_and_zeropage_does_not),
 		TEST(copy_outside_one_registered_mapping_is_no_entry),
 		TEST(copy_from_a_bad_source_faults),
 		TEST(copy_from_a_missing_page_that_may_not_wait_faults),
