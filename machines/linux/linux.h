@@ -93,8 +93,8 @@ struct guest_mm {
 		fl_va va;
 		uint64_t len;
 	} bounce_free[FL_BOUNCE_KEPT];
-	fl_va bounce_next;            /* next free hidden address for a bounce buffer */
-	fl_va evict_next;             /* where the next eviction of host mappings begins */
+	fl_va bounce_next; /* next free hidden address for a bounce buffer */
+	fl_va evict_next;  /* where the next eviction of host mappings begins */
 	fl_va vdso;
 	bool broken;            /* the agent is gone: the processes are being killed */
 	struct fl_ahead *ahead; /* pages that the program has not asked for: ahead.c; NULL: none */
