@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An address space and the memory calls on it. Each call is the Linux system call of the same name: same flags, errno values and
- * partial effects (man pages mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), fork(2)), except where its
- * comment says otherwise. All may be called from any number of tasks at once; none needs a lock; all may sleep.
+ * An address space and the memory calls on it. Each call is the Linux system call of the same name: same flags, errno
+ * values and partial effects (man pages mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2), fork(2)),
+ * except where its comment says otherwise. All may be called from any number of tasks at once; none needs a lock; all
+ * may sleep.
  *
- * The task passed must be in the address space concerned (task->mm).
+ * The task passed must be in the address space concerned (task->mm). While it waits for another call, a fatal signal
+ * (FL_SIGNAL_FATAL) ends it with -FL_EINTR and nothing done.
  */
 #ifndef FAULTLINE_MM_H
 #define FAULTLINE_MM_H
@@ -69,14 +71,15 @@ void *fl_mm_machine(struct fl_mm *mm);
 
 /*
  * mmap(2) for private anonymous memory. flags: FL_MAP_*; must contain PRIVATE and ANONYMOUS. Chosen addresses lie in
- * [mmap_lo, mmap_hi), top down; a hint is honoured when free and at or above min_addr. *out: the address.
- * Shared or file mappings: -FL_ENODEV, until they are served; see fl_mmap_foreign.
+ * [mmap_lo, mmap_hi), top down; a hint is honoured when free, and raised to min_addr. *out: the address.
+ * More than the arena could ever hold, without NORESERVE: -FL_ENOMEM (Linux's heuristic overcommit).
+ * Shared, huge or file mappings: -FL_ENODEV, until they are served; see fl_mmap_foreign.
  */
 int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va *out);
 
 /*
  * Put a mapping that the host serves into the index. As mmap(2) for address choice (within [lo, hi) when it may
- * choose; lo = hi = 0: the address space's own range), FIXED and FIXED_NOREPLACE; vm_flags: FL_VM_READ.. as the host has them.
+ * choose; lo = hi = 0: the address space's own range), FIXED and FIXED_NOREPLACE; prot and flags: as the host has them.
  * cookie: the embedder's, compared when VMAs merge (same cookie, contiguous offset).
  */
 int fl_mmap_foreign(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va lo, fl_va hi,
@@ -90,16 +93,22 @@ int fl_mremap(struct fl_task *t, fl_va old, uint64_t old_len, uint64_t new_len, 
 fl_va fl_brk(struct fl_task *t, fl_va addr);
 /* madvise(2). Foreign VMAs in the range count as mapped and are skipped. */
 int fl_madvise(struct fl_task *t, fl_va addr, uint64_t len, int advice);
-/* mlock2(2) (flags: FL_MLOCK_ONFAULT), munlock(2), mincore(2) (vec: one byte a page, engine's memory), msync(2). */
+/*
+ * mlock2(2) (flags: FL_MLOCK_ONFAULT), munlock(2), mincore(2) (vec: one byte a page, in the engine's memory; the bytes
+ * of foreign pages are left as they were, for the machine to fill in), msync(2). Foreign VMAs count as mapped and are
+ * skipped.
+ */
 int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags);
 int fl_munlock(struct fl_task *t, fl_va addr, uint64_t len);
 int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec);
 int fl_msync(struct fl_task *t, fl_va addr, uint64_t len, int flags);
 
 /*
- * fork(2)'s part: a copy of the task's address space under copy-on-write. config: NULL, or where the limits come from.
+ * fork(2)'s part: a copy of the task's address space under copy-on-write, with the same limits. Foreign VMAs are copied
+ * as they are.
  * On return every machine of the parent has given up its write access to what is shared now.
- * Returns 0 and *out with one reference, or -FL_ENOMEM with nothing changed but protections, which cure themselves.
+ * Returns 0 and *out with one reference; -FL_ENOMEM with nothing changed but protections, which cure themselves; or
+ * -FL_EINTR (a fatal signal). *out is NULL then.
  */
 int fl_mm_fork(struct fl_task *t, struct fl_mm **out);
 
@@ -123,9 +132,9 @@ struct fl_mm_stats {
 void fl_mm_stats(struct fl_mm *mm, struct fl_mm_stats *s);
 
 /*
- * Walk the address space and check every invariant (VMAs in order and apart, merged where Linux merges, index and tables
- * agree, counts add up, a uffd context exactly where a mode is). Returns NULL, or the name of the first that is broken. The
- * caller sees to it that nothing changes meanwhile.
+ * Walk the address space and check every invariant (VMAs in order and apart, merged where Linux merges, index and
+ * tables agree, counts add up, a uffd context exactly where a mode is). Returns NULL, or the name of the first that is
+ * broken. The caller sees to it that nothing changes meanwhile.
  */
 const char *fl_mm_check(struct fl_mm *mm);
 /* The same over an arena and all address spaces on it: every frame's counts are recomputed and compared. */

@@ -77,7 +77,10 @@ static enum kind kind_of(int advice)
 	}
 }
 
-/* The VMA at or after *start, with *start and *stop set to its part of the range. hole: something before it is not mapped. */
+/*
+ * The VMA at or after *start, with *start and *stop set to its part of the range. hole: something before it is not
+ * mapped.
+ */
 static struct fl_vma *next_part(struct fl_mm *mm, fl_va *start, fl_va end, fl_va *stop, bool *hole)
 {
 	struct fl_vma *v = fl_index_find_in(&mm->index, *start, end);
@@ -141,7 +144,9 @@ static int advise_part(struct fl_task *t, fl_va start, fl_va end, uint64_t flags
 	case FL_MADV_WILLNEED:
 		return 0; /* nothing is ever swapped out */
 	default:
-		/* FREE may keep the contents; COLD and PAGEOUT are hints about memory pressure, which there is none of. */
+		/*
+		 * FREE may keep the contents; COLD and PAGEOUT are hints about memory pressure, which there is none of.
+		 */
 		return locked ? -FL_EINVAL : 0;
 	}
 }

@@ -2,7 +2,8 @@
 /*
  * brk(2) and the growth of stacks: mappings that get longer.
  *
- * brk_size changes under the exclusive range lock of the page at brk_start, which every brk call takes with the rest of the heap.
+ * brk_size changes under the exclusive range lock of the page at brk_start, which every brk call takes with the rest of
+ * the heap.
  */
 #include "mm/mm_int.h"
 
@@ -97,7 +98,10 @@ fl_va fl_brk(struct fl_task *t, fl_va addr)
 	return err ? old : addr;
 }
 
-/* Does the guard gap below a stack that begins at start stay free? What may not be accessed, or is itself a stack, may be nearer. */
+/*
+ * Does the guard gap below a stack that begins at start stay free? What may not be accessed, or is itself a stack, may
+ * be nearer.
+ */
 static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 {
 	const uint64_t access = FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC;

@@ -2,13 +2,14 @@
 /*
  * A change of VMAs: lock, and steps of prepare, mark, pass and commit (rules 3 and 4).
  *
- * Only whoever holds the range lock exclusively may mark VMAs that lie in it, so between the look-up and the commit they stay.
+ * Only whoever holds the range lock exclusively may mark VMAs that lie in it, so between the look-up and the commit
+ * they stay.
  */
 #include "mm/mm_int.h"
 
 /*
- * How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it; and a page to either side where there
- * is none, lest a neighbour be put there by somebody else after we have looked.
+ * How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it; and a page to either
+ * side where there is none, lest a neighbour be put there by somebody else after we have looked.
  */
 static void extent(struct fl_mm *mm, fl_va start, fl_va end, fl_va *lo, fl_va *hi)
 {
@@ -271,8 +272,9 @@ static bool goes_on(const struct fl_change *c, const struct fl_vma *old, const s
 }
 
 /*
- * Faults may have given a VMA its identity since prepare. A fault does so before it looks at the mark and installs a frame, so if
- * a frame was installed in spite of our mark, the identity is seen here: both sides are seq_cst. No frame without an identity.
+ * Faults may have given a VMA its identity since prepare. A fault does so before it looks at the mark and installs a
+ * frame, so if a frame was installed in spite of our mark, the identity is seen here: both sides are seq_cst. No frame
+ * without an identity.
  */
 static void inherit_anon_id(struct fl_change *c)
 {

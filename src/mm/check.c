@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is everything as it should be? Every count is computed again from the tables and the index. Nothing else runs meanwhile, so there
- * are no locks.
+ * Is everything as it should be? Every count is computed again from the tables and the index. Nothing else runs
+ * meanwhile, so there are no locks.
  */
 #include "frame/frame_int.h"
 #include "mm/mm_int.h"

@@ -2,9 +2,10 @@
 /*
  * fork(2)'s part: the child gets the parent's VMAs and the same frames, which from then on neither may write.
  *
- * The parent is locked as a whole. Its VMAs carry a BUSY mark while the tables are passed, so that no fault makes a page between two
- * tables: else the child could see a later write and miss an earlier one (rule 4). The child is nobody else's yet; its leaf locks
- * nest in the parent's. On failure the child is torn down; the parent has lost some rights to write, which its faults restore.
+ * The parent is locked as a whole. Its VMAs carry a BUSY mark while the tables are passed, so that no fault makes a
+ * page between two tables: else the child could see a later write and miss an earlier one (rule 4). The child is nobody
+ * else's yet; its leaf locks nest in the parent's. On failure the child is torn down; the parent has lost some rights
+ * to write, which its faults restore.
  */
 #include "frame/frame_int.h"
 #include "mm/mm_int.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guard markers: entries that say "mapped, and an access is an error". They live in the tables, so VMAs are not split by them; fork
- * copies them, mremap moves them, DONTNEED leaves them. Entries change under the leaf lock.
+ * Guard markers: entries that say "mapped, and an access is an error". They live in the tables, so VMAs are not split
+ * by them; fork copies them, mremap moves them, DONTNEED leaves them. Entries change under the leaf lock.
  */
 #include "mm/advise.h"
 

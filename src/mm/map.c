@@ -2,7 +2,8 @@
 /*
  * mmap(2): where a mapping goes, and putting it there.
  *
- * An address is chosen from a snapshot; then the range is locked and looked at again, for somebody may have been faster.
+ * An address is chosen from a snapshot; then the range is locked and looked at again, for somebody may have been
+ * faster.
  */
 #include "mm/mm_int.h"
 

@@ -2,8 +2,8 @@
 /*
  * An address space inside the engine.
  *
- * Locks: (r) exclusive range lock over the addresses concerned; (a) atomic; (i) immutable after create; (b) exclusive range lock
- * of the page at brk_start.
+ * Locks: (r) exclusive range lock over the addresses concerned; (a) atomic; (i) immutable after create; (b) exclusive
+ * range lock of the page at brk_start.
  */
 #ifndef FL_MM_MM_INT_H
 #define FL_MM_MM_INT_H
@@ -78,10 +78,11 @@ static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, str
 }
 
 /*
- * A change of VMAs (rules 3 and 4): what every memory call that splits, merges or replaces does, once. A lock, and under it any
- * number of steps; each step replaces the VMAs of one range by at most one other, and is published as a whole. src/mm/change.c
+ * A change of VMAs (rules 3 and 4): what every memory call that splits, merges or replaces does, once. A lock, and
+ * under it any number of steps; each step replaces the VMAs of one range by at most one other, and is published as a
+ * whole. src/mm/change.c
  *
- *   fl_change_lock     range-lock [start, end), extended to whole VMAs, to those that touch it, and a page at least to either side
+ *   fl_change_lock          range-lock [start, end), extended to whole VMAs, to those that touch it, and by a page at least
  *       ...check...
  *       fl_change_prepare   name what shall be at [start, end); nothing has changed when it fails
  *       fl_change_mark      from here nothing fails
@@ -115,9 +116,11 @@ void fl_change_lock_all(struct fl_change *c, struct fl_task *t, struct fl_mm *mm
 void fl_change_unlock(struct fl_change *c);
 
 /*
- * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or nothing if NULL.
- * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past limit_as or
- * limit_data. The limit on the number of maps is the caller's to check: Linux has a different one in every call.
+ * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or
+ * nothing if NULL.
+ * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past
+ * limit_as or limit_data. The limit on the number of maps is the caller's to check: Linux has a different one in every
+ * call.
  */
 FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put);
 void fl_change_mark(struct fl_change *c);
@@ -125,15 +128,16 @@ void fl_change_commit(struct fl_change *c);
 void fl_change_abort(struct fl_change *c);
 
 /*
- * A second change under the lock of another, whose one prepare, of a place where nothing is mapped, cannot fail: its memory is set
- * aside here, and the limits are the caller's to check. 0 or -FL_ENOMEM.
+ * A second change under the lock of another, whose one prepare, of a place where nothing is mapped, cannot fail: its
+ * memory is set aside here, and the limits are the caller's to check. 0 or -FL_ENOMEM.
  */
 FL_MUST_CHECK int fl_change_stock(struct fl_change *c, const struct fl_change *locked);
 void fl_change_unstock(struct fl_change *c);
 
 /*
- * One existing VMA gets other flags and another context within [start, end), which lies inside it: prepare, mark, pass the tables
- * (entries are given the rights of the new flags), commit. -FL_ENOMEM also when splitting goes past the limit on maps.
+ * One existing VMA gets other flags and another context within [start, end), which lies inside it: prepare, mark, pass
+ * the tables (entries are given the rights of the new flags), commit. -FL_ENOMEM also when splitting goes past the
+ * limit on maps.
  */
 FL_MUST_CHECK int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t flags,
 				  struct fl_uffd *uffd);
@@ -157,14 +161,17 @@ static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
 }
 
 /*
- * Clear the entries of [start, end) and give back what they held, flushed. With a range lock of any mode. guards: guard markers
- * go as well.
+ * Clear the entries of [start, end) and give back what they held, flushed. With a range lock of any mode. guards: guard
+ * markers go as well.
  */
 void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards);
 /* Remove what is mapped in [start, end), as one step of c, whose lock covers it. -FL_ENOMEM with nothing changed. */
 FL_MUST_CHECK int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end);
 
-/* Cutting a hole into one VMA makes two of it: the only unmapping that the limit on maps refuses. Under a lock that keeps it. */
+/*
+ * Cutting a hole into one VMA makes two of it: the only unmapping that the limit on maps refuses. Under a lock that
+ * keeps it.
+ */
 FL_MUST_CHECK bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end);
 
 /* The VMA flags of prot; and RLIMIT checks that are made before a change. src/mm/map.c */
@@ -177,7 +184,8 @@ FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
 /* Resolve a fault at va that nobody took. Nothing held. 0, -FL_EFAULT or -FL_EINTR (a fatal signal). */
 FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access);
 /*
- * Fault what is mapped in [start, end) in, for writing where that is allowed. go_on: after a failure with the next VMA. Nothing held.
+ * Fault what is mapped in [start, end) in, for writing where that is allowed. go_on: after a failure with the next VMA.
+ * Nothing held.
  * Returns 0, -FL_EFAULT, or -FL_EINTR.
  */
 int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on);
@@ -185,22 +193,26 @@ int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on);
 void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end);
 
 /*
- * Let a GROWSDOWN mapping above va grow down to the page of va. 0; -FL_ENOMEM: no such mapping, too near to what is below, or past a
- * limit; -FL_EINTR. Nothing held.
+ * Let a GROWSDOWN mapping above va grow down to the page of va. 0; -FL_ENOMEM: no such mapping, too near to what is
+ * below, or past a limit; -FL_EINTR. Nothing held.
  */
 FL_MUST_CHECK int fl_mm_grow_stack(struct fl_task *t, fl_va va);
 
 /*
- * UFFDIO_REGISTER's part: everything in [start, end) is registered with u for modes, or the modes of its registration are replaced if they lack
- * one of these. UFFDIO_UNREGISTER's: u is NULL, and only is who asks. t: any task, perhaps of another address space; the caller keeps
- * mm's mappings by a users reference. Page-aligned.
- * Returns 0; -FL_EINVAL: nothing is mapped there, something cannot be registered, or (unregister) belongs to another context than only;
- * -FL_EPERM: something may never be written; -FL_EBUSY: something belongs to another context; -FL_EINTR; nothing has changed then.
+ * UFFDIO_REGISTER's part: everything in [start, end) is registered with u for modes, or the modes of its registration
+ * are replaced if they lack one of these. UFFDIO_UNREGISTER's: u is NULL, and only is who asks. t: any task, perhaps of
+ * another address space; the caller keeps mm's mappings by a users reference. Page-aligned.
+ * Returns 0; -FL_EINVAL: nothing is mapped there, something cannot be registered, or (unregister) belongs to another
+ * context than only; -FL_EPERM: something may never be written; -FL_EBUSY: something belongs to another context;
+ * -FL_EINTR; nothing has changed then.
  * -FL_ENOMEM: memory, or the limit on maps; mappings before may be done, as Linux leaves them.
  */
 FL_MUST_CHECK int fl_mm_set_uffd(struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end, struct fl_uffd *only,
 				 struct fl_uffd *u, uint64_t modes);
-/* The last close: unregister all that belongs to u. Not interrupted. Where there is no memory for it, a mapping keeps u. */
+/*
+ * The last close: unregister all that belongs to u. Not interrupted. Where there is no memory for it, a mapping keeps
+ * u.
+ */
 void fl_mm_drop_uffd(struct fl_task *t, struct fl_mm *mm, struct fl_uffd *u);
 
 #endif

@@ -4,9 +4,12 @@
  *
  *   1  set aside the VMA that will be at the target                          (may fail)
  *   2  mark the source BUSY; pass its tables; for every leaf table that will be wanted at the target, make it and put a
- *      placeholder into it, so that nobody takes it for empty and frees it   (may fail: the placeholders go, the mark is cleared)
- *   3  mark the source STALE; take its entries out, and put them in at the target: one leaf lock at a time, so that no order of two
- *      leaf locks is needed. Nobody can look at either place meanwhile: the source's faults wait, the target has no VMA.
+ *      placeholder into it, so that nobody takes it for empty and frees it   (may fail: the placeholders go, the mark
+ *      is cleared)
+ *   3  mark the source STALE; take its entries out, and put them in at the target: one leaf lock at a time, so that no
+ *   order of two
+ *      leaf locks is needed. Nobody can look at either place meanwhile: the source's faults wait, the target has no
+ *      VMA.
  *   4  flush the source, publish the index without it, publish the target
  *
  * Steps 3 and 4 cannot fail. Frames keep their counts: an entry moves, none is made.
@@ -178,8 +181,8 @@ static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to,
 }
 
 /*
- * What the source becomes: nothing, or with DONTUNMAP a mapping without pages. Linux then unlocks all of the VMA, not just
- * what has moved.
+ * What the source becomes: nothing, or with DONTUNMAP a mapping without pages. Linux then unlocks all of the VMA, not
+ * just what has moved.
  */
 static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from, uint64_t len)
 {

@@ -22,8 +22,8 @@ struct fl_remap {
 };
 
 /*
- * Move [from, from + len), part of v, to where nothing is mapped, with len grown to new_len; or, with DONTUNMAP, its pages only. 0, or
- * -FL_ENOMEM with nothing changed.
+ * Move [from, from + len), part of v, to where nothing is mapped, with len grown to new_len; or, with DONTUNMAP, its
+ * pages only. 0, or -FL_ENOMEM with nothing changed.
  */
 FL_MUST_CHECK int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Faulting pages in on behalf of a memory call: MAP_POPULATE, mlock, MADV_POPULATE_*. Through the one fault entry, in kernel
- * mode and with nothing locked, so that userfaultfd applies.
+ * Faulting pages in on behalf of a memory call: MAP_POPULATE, mlock, MADV_POPULATE_*. Through the one fault entry, in
+ * kernel mode and with nothing locked, so that userfaultfd applies.
  */
 #include "faultline/fault.h"
 #include "mm/mm_int.h"

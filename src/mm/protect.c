@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mprotect(2): VMA by VMA from left to right under one range lock, so that an error leaves those before it changed, as in Linux.
+ * mprotect(2): VMA by VMA from left to right under one range lock, so that an error leaves those before it changed, as
+ * in Linux.
  */
 #include "mm/mm_int.h"
 
@@ -80,7 +81,10 @@ static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t p
 	return err;
 }
 
-/* Lock what shall change, from *start on. With PROT_GROWSDOWN that is the beginning of the VMA, which may move meanwhile. */
+/*
+ * Lock what shall change, from *start on. With PROT_GROWSDOWN that is the beginning of the VMA, which may move
+ * meanwhile.
+ */
 static int lock_range(struct fl_change *c, struct fl_task *t, fl_va *start, fl_va end, bool grows_down)
 {
 	fl_va addr = *start, again;

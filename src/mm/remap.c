@@ -2,8 +2,8 @@
 /*
  * mremap(2): shrink, grow in place, move. How the pages of a move travel: src/mm/move.c.
  *
- * One exclusive range lock covers where a mapping is and where it goes, and all between: two locks taken one after the other could
- * deadlock with a third call that waits between them.
+ * One exclusive range lock covers where a mapping is and where it goes, and all between: two locks taken one after the
+ * other could deadlock with a third call that waits between them.
  */
 #include "mm/move.h"
 

@@ -2,14 +2,15 @@
 /*
  * The index of VMAs: search, and replacement of a range in one publication.
  *
- * A commit works level by level from the leaves. At each level a window of neighbouring nodes is replaced: those on the way to
- * lo and to hi, and all between. Their surviving slots and the new ones make the list that is cut into new nodes; a list too short
- * takes in one neighbouring node first. The slots that lead to the window are replaced at the next level, and so on, until a
- * window is its whole level: then its list is the new root.
+ * A commit works level by level from the leaves. At each level a window of neighbouring nodes is replaced: those on the
+ * way to lo and to hi, and all between. Their surviving slots and the new ones make the list that is cut into new
+ * nodes; a list too short takes in one neighbouring node first. The slots that lead to the window are replaced at the
+ * next level, and so on, until a window is its whole level: then its list is the new root.
  *
  *     level 1            [ . . L . . R . . ]          window: one node; its slots L to R give way to the new leaves
  *                             /     \
- *     level 0        [ a b|c d ] .. [ e f|g h ]       lo falls between b and c, hi between f and g: the list is a b NEW g h
+ *     level 0        [ a b|c d ] .. [ e f|g h ]       lo falls between b and c, hi between f and g: the list is a b NEW
+ *     g h
  *
  * Old nodes stay as they are for readers and are freed by rcu.
  */
@@ -184,7 +185,10 @@ static void descend(struct fl_index_node *root, fl_va va, struct path *p)
 	}
 }
 
-/* Move p at level k to the next node (dir 1: its first slot) or to the one before (dir -1: behind its last). False: there is none. */
+/*
+ * Move p at level k to the next node (dir 1: its first slot) or to the one before (dir -1: behind its last). False:
+ * there is none.
+ */
 static bool step(struct path *p, uint32_t k, uint32_t h, int dir)
 {
 	struct fl_index_node *node;
@@ -357,7 +361,9 @@ static struct fl_index_node *rebuild(struct commit *c, struct fl_vma *const *v, 
 			append(c, slot_of_vma(c->x, v[i]));
 		for (i = 0; i < n; i++)
 			append(c, below[i]);
-		/* Above the leaves the right path's own slot is in the window, at the leaves it is the first to stay. */
+		/*
+		 * Above the leaves the right path's own slot is in the window, at the leaves it is the first to stay.
+		 */
 		append_from(c, c->right.at[k].node, c->right.at[k].i + (k ? 1 : 0), c->right.at[k].node->n);
 		if (c->n < MIN)
 			widen(c, k);

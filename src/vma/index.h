@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The index of VMAs: a path-copying B+tree over start addresses, with the largest gap below each node. Readers search it
- * without a lock inside an rcu section; writers publish a whole replacement at once (rule 2).
+ * The index of VMAs: a path-copying B+tree over start addresses, with the largest gap below each node. Readers search
+ * it without a lock inside an rcu section; writers publish a whole replacement at once (rule 2).
  *
- * The mutex guards root (to write), count and the reservations being spent. It is held for the length of one commit only.
+ * The mutex guards root (to write), count and the reservations being spent. It is held for the length of one commit
+ * only.
  */
 #ifndef FL_VMA_INDEX_H
 #define FL_VMA_INDEX_H
@@ -45,16 +46,17 @@ struct fl_vma *fl_index_find_prev(struct fl_index *x, fl_va va);
 /* Set aside what any commit of at most n new VMAs may need. 0 or -FL_ENOMEM (nothing kept). */
 FL_MUST_CHECK int fl_index_reserve(struct fl_index *x, struct fl_index_reserve *r, unsigned n);
 /*
- * Replace every VMA that lies in [lo, hi) (none straddles lo or hi) by v[0..n-1] (ascending, within [lo, hi), n may be 0; n at
- * most 8), in one publication. Cannot fail. Spends r. The old nodes are freed by rcu; the old VMAs are the caller's.
+ * Replace every VMA that lies in [lo, hi) (none straddles lo or hi) by v[0..n-1] (ascending, within [lo, hi), n may be
+ * 0; n at most 8), in one publication. Cannot fail. Spends r. The old nodes are freed by rcu; the old VMAs are the
+ * caller's.
  */
 void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, fl_va hi, struct fl_vma *const *v,
 		     unsigned n);
 void fl_index_unreserve(struct fl_index *x, struct fl_index_reserve *r);
 
 /*
- * The highest (topdown) or lowest address of a free range of len bytes within [lo, hi), with a free gap as Linux keeps below
- * GROWSDOWN VMAs (256 pages) left alone; 0: none. align: power of two. In an rcu section or not (takes its own).
+ * The highest (topdown) or lowest address of a free range of len bytes within [lo, hi), with a free gap as Linux keeps
+ * below GROWSDOWN VMAs (256 pages) left alone; 0: none. align: power of two. In an rcu section or not (takes its own).
  */
 fl_va fl_index_gap(struct fl_index *x, uint64_t len, fl_va lo, fl_va hi, uint64_t align, bool topdown);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A node of the index. Immutable once published; before that it belongs to the commit that makes it, or waits in the pool.
+ * A node of the index. Immutable once published; before that it belongs to the commit that makes it, or waits in the
+ * pool.
  *
- * A node has up to FANOUT slots in order of address. Slot i covers [start[i], end[i]): of a VMA in a leaf, of a whole subtree
- * above. Searches go by end alone: the first slot that ends above va is the only one that can hold va or what follows it.
+ * A node has up to FANOUT slots in order of address. Slot i covers [start[i], end[i]): of a VMA in a leaf, of a whole
+ * subtree above. Searches go by end alone: the first slot that ends above va is the only one that can hold va or what
+ * follows it.
  * start[i] is where free space below slot i ends, the guard of a GROWSDOWN VMA included; gap[i] is the largest
  * free range inside slot i. Every node but the root has at least MIN slots.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One mapped range: how it comes and goes, and when two may be one. A VMA is immutable once published (rule 1); before that it
- * belongs to whoever made it. No lock.
+ * One mapped range: how it comes and goes, and when two may be one. A VMA is immutable once published (rule 1); before
+ * that it belongs to whoever made it. No lock.
  */
 #include "vma/vma.h"
 

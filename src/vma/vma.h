@@ -59,7 +59,10 @@ void fl_vma_free(struct fl_vma *v);
 /* Free v, and what next chains behind it, after a grace period. NULL: nothing. */
 void fl_vma_free_rcu(struct fl_vma *v);
 
-/* In an anon_id: made by fork, which ties the pages to those of the parent. Linux merges no unfaulted neighbour into such a VMA. */
+/*
+ * In an anon_id: made by fork, which ties the pages to those of the parent. Linux merges no unfaulted neighbour into
+ * such a VMA.
+ */
 #define FL_ANON_FORKED 0x80000000u
 
 /* VMAs of these two identities may become one (Linux: compatible anon_vma). */
@@ -69,14 +72,15 @@ static inline bool fl_anon_ids_merge(uint32_t a, uint32_t b)
 }
 
 /*
- * May b follow a in one VMA? Same flags, context and kind, b begins where a ends, in addresses and in offset, and the identities agree.
+ * May b follow a in one VMA? Same flags, context and kind, b begins where a ends, in addresses and in offset, and the
+ * identities agree.
  * What the addresses are is the caller's business only as far as a->end == b->start.
  */
 bool fl_vma_can_merge(const struct fl_vma *a, const struct fl_vma *b, unsigned page_shift);
 
 /*
- * The identity of v's anonymous memory, given on first use: that of a neighbour which differs only in protection (as Linux reuses
- * a neighbour's anon_vma), or a new one. In an rcu section; any lock may be held. src/mm/mm.c
+ * The identity of v's anonymous memory, given on first use: that of a neighbour which differs only in protection (as
+ * Linux reuses a neighbour's anon_vma), or a new one. In an rcu section; any lock may be held. src/mm/mm.c
  */
 uint32_t fl_vma_anon_id(struct fl_mm *mm, struct fl_vma *v);
 

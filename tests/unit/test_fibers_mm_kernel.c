@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory calls held against the kernel of this machine: random calls with fixed addresses are made to both, and after each one the
- * results, the mappings with all their flags, and the bytes that are read must agree.
+ * The memory calls held against the kernel of this machine: random calls with fixed addresses are made to both, and
+ * after each one the results, the mappings with all their flags, and the bytes that are read must agree.
  *
- * Each sequence runs in a process of its own; where it forks, it goes on in the child on both sides. It depends on a number alone:
+ * Each sequence runs in a process of its own; where it forks, it goes on in the child on both sides. It depends on a
+ * number alone:
  * FL_SCHEDULE=<number> runs that one. Skipped on kernels before 6.17, whose mremap and madvise answer otherwise.
  *
- * Left out, because the kernel leaves traces there that nobody can want: MREMAP_DONTUNMAP, which clears flags without merging;
- * and mremap of registered mappings, which drops the registration of neighbours that they merge with.
+ * Left out, because the kernel leaves traces there that nobody can want: MREMAP_DONTUNMAP, which clears flags without
+ * merging; and mremap of registered mappings, which drops the registration of neighbours that they merge with.
  *
  * No locks: one thread.
  */

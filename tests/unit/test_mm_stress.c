@@ -2,7 +2,8 @@
 /*
  * Every memory call against every other, on one address space.
  *
- *   owner     has a strip of pages to itself and knows what must be in each; the strips touch, so that mappings merge across
+ *   owner     has a strip of pages to itself and knows what must be in each; the strips touch, so that mappings merge
+ *   across
  *             them and tables are shared
  *   vandal    does anything to a place that nobody relies on
  *
@@ -311,8 +312,8 @@ static void neighbours_made_at_once_become_one(void **state)
 }
 
 /*
- * A mapping goes to and fro between two places, each with tables of its own, while somebody touches it (which makes tables at the
- * source) and somebody unmaps beside it (which frees tables that look empty at the target).
+ * A mapping goes to and fro between two places, each with tables of its own, while somebody touches it (which makes
+ * tables at the source) and somebody unmaps beside it (which frees tables that look empty at the target).
  */
 #define THERE 1024u
 #define HERE 0u
