@@ -82,7 +82,7 @@ static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, str
  * under it any number of steps; each step replaces the VMAs of one range by at most one other, and is published as a
  * whole. src/mm/change.c
  *
- *   fl_change_lock          range-lock [start, end), extended to whole VMAs, to those that touch it, and by a page at least
+ *   fl_change_lock          range-lock [start, end), extended to whole VMAs, those that touch it, and a page at least
  *       ...check...
  *       fl_change_prepare   name what shall be at [start, end); nothing has changed when it fails
  *       fl_change_mark      from here nothing fails
@@ -96,9 +96,9 @@ struct fl_change {
 	struct fl_task *task;
 	struct fl_range_req lock;
 	fl_va lo, hi;          /* locked */
-	fl_va start, end;      /* the step: what its caller names; */
-	bool keeps;            /* the pages there stay what they are; */
-	bool apart;            /* it does not become one with what is to the left; */
+	fl_va start, end;      /* the step: the range that its caller names */
+	bool keeps;            /* the pages there stay what they are */
+	bool apart;            /* it does not become one with what is to the left */
 	fl_va from, to;        /* whole VMAs in [from, to) are replaced... */
 	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;
