@@ -9,7 +9,8 @@
  * Progress. A look that fails because a table or an entry changed was overtaken by somebody who got something done: it
  * is simply repeated. A look that meets a writer's mark would only meet it again until the writer commits; after
  * SPECULATIONS of them the fault takes the range lock of its page, shared, and so waits for the writer. With that lock
- * no mark can appear.
+ * no mark can appear. It is taken also before a fault is refused because nothing is mapped: a call that does its work in
+ * several steps (mremap over another mapping) may be between two of them.
  *
  * In kernel mode every refusal is KERNEL_FIXUP. The signal of a refusal in user mode is the architecture's.
  *
@@ -42,11 +43,11 @@ static enum fl_step no_vma(struct fl_fault_ctx *c, const struct fl_vma *v)
 	uint32_t slack = c->mm->arch->stack_slack;
 
 	if (!v || !(v->flags & FL_VM_GROWSDOWN) || (v->flags & FL_VM_FOREIGN))
-		return FL_STEP_BAD_AREA;
+		return FL_STEP_NO_VMA;
 	/* Far below the stack pointer nothing of the stack can be: the access went astray. */
 	if (slack != FL_NO_SP_RULE && (f->flags & FL_FAULTF_SP) && (f->flags & FL_FAULTF_USER) && f->addr < f->sp &&
 	    f->sp - f->addr > slack)
-		return FL_STEP_BAD_AREA;
+		return FL_STEP_NO_VMA;
 	return f->flags & FL_FAULTF_AHEAD ? FL_STEP_LEAVE : FL_STEP_GROW;
 }
 
@@ -129,7 +130,7 @@ static enum fl_outcome refuse(struct fl_fault_ctx *c, enum fl_outcome o, uint8_t
 	return o;
 }
 
-/* Wait for the writer whose mark we met. DONE: look again. */
+/* Wait for the writer whose mark we met, or who may be about to map something. DONE: look again. */
 static enum fl_outcome wait_for_writer(struct fl_fault_ctx *c)
 {
 	fl_va end = c->page + fl_mm_page(c->mm);
@@ -184,6 +185,12 @@ static enum fl_outcome follow(struct fl_fault_ctx *c, enum fl_step step, unsigne
 		if (step == FL_STEP_STALE && !c->locked && ++*stale >= SPECULATIONS)
 			return wait_for_writer(c);
 		return FL_FAULT_DONE;
+	case FL_STEP_NO_VMA:
+		if (c->f.flags & FL_FAULTF_AHEAD)
+			return FL_FAULT_KERNEL_FIXUP;
+		if (!c->locked)
+			return wait_for_writer(c);
+		break;
 	case FL_STEP_UFFD:
 		return ask_uffd(c);
 	case FL_STEP_GROW:

@@ -2,9 +2,10 @@
 /*
  * What the parts of the fault path share. One context a fault, on the stack of whoever took it; no lock.
  *
- *   step      what one look at the address space came to. A look never sleeps: what must wait is named by its step, and
- * done by fl_handle_fault with nothing held. spare     a frame taken for this fault and not installed yet. It is kept
- * while the fault looks again, so that a retry neither allocates nor clears twice.
+ *   step    what one look at the address space came to. A look never sleeps: what must wait is named by its step, and done by
+ *           fl_handle_fault with nothing held
+ *   spare   a frame taken for this fault and not installed yet. It is kept while the fault looks again, so that a retry
+ *           neither allocates nor clears twice
  */
 #ifndef FL_FAULT_HANDLER_H
 #define FL_FAULT_HANDLER_H
@@ -19,6 +20,7 @@ enum fl_step {
 	FL_STEP_STALE,    /* a writer is about to replace the VMA: look again, soon with the range lock */
 	FL_STEP_UFFD,     /* ctx.uffd has been referenced: ask it, then look again */
 	FL_STEP_GROW,     /* a stack may grow to here: grow it, then look again */
+	FL_STEP_NO_VMA,   /* nothing is mapped: look again with the range lock, and then believe it */
 	FL_STEP_BAD_AREA, /* from here on: final refusals */
 	FL_STEP_ACCESS,
 	FL_STEP_POISONED,

@@ -535,6 +535,51 @@ static void page_that_moves_loses_no_write(void **state)
 	for_each_schedule(SCHEDULES(1500, 300), fault_against_mremap);
 }
 
+/* Fault against a mapping that mremap puts in the place of another: something is there at every moment. */
+
+static void move_over(void *arg)
+{
+	struct thread *t = arg;
+	fl_va out;
+
+	for (int i = 0; i < 4; i++) {
+		CHECK(fl_mmap(&t->task, BASE + FAR, 2 * PAGE, RW, FL_MAP_PRIVATE | FL_MAP_ANONYMOUS | FL_MAP_FIXED,
+			      &out) == 0);
+		CHECK(fl_mremap(&t->task, BASE + FAR, 2 * PAGE, 2 * PAGE, FL_MREMAP_MAYMOVE | FL_MREMAP_FIXED, BASE,
+				&out) == 0);
+	}
+}
+
+static void touch_what_is_there(void *arg)
+{
+	struct thread *t = arg;
+	uint8_t byte = 1, value;
+
+	for (int i = 0; i < 12; i++) {
+		fl_va va = BASE + (i % 2 ? PAGE : 0) + number(t);
+
+		CHECK(fl_copy_to_user(&t->task, va, &byte, 1) == 0);
+		CHECK(look(t, va, &value) == FL_FAULT_DONE && value <= 1);
+	}
+}
+
+static void fault_against_replacement(size_t schedule)
+{
+	void (*const body[])(void *) = {move_over, touch_what_is_there, touch_what_is_there};
+
+	(void)schedule;
+	world_map(&w, BASE, 2, RW);
+	run(body, 3);
+	assert_int_equal(fl_munmap(&w.task, BASE, 2 * PAGE), 0);
+	assert_int_equal(fl_frames_used(w.frames), 1);
+}
+
+static void mapping_that_is_replaced_is_never_missing(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(1500, 300), fault_against_replacement);
+}
+
 /* Stacks: two threads grow one at once, to different depths. */
 
 static void push(void *arg)
@@ -576,11 +621,17 @@ static void stack_grown_by_several_is_one_mapping(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(faults_on_one_page_lose_no_write),      TEST(munmap_leaves_nothing_behind),
-		TEST(fetches_at_once_all_succeed),           TEST(tables_that_vanish_are_made_again),
-		TEST(mprotect_is_obeyed_once_it_returns),    TEST(dontneed_gives_zeros_or_the_last_write),
-		TEST(fork_is_a_snapshot_and_loses_no_write), TEST(exit_of_a_sharer_returns_every_frame),
-		TEST(last_thread_takes_everything_with_it),  TEST(page_that_moves_loses_no_write),
+		TEST(faults_on_one_page_lose_no_write),
+		TEST(munmap_leaves_nothing_behind),
+		TEST(fetches_at_once_all_succeed),
+		TEST(tables_that_vanish_are_made_again),
+		TEST(mprotect_is_obeyed_once_it_returns),
+		TEST(dontneed_gives_zeros_or_the_last_write),
+		TEST(fork_is_a_snapshot_and_loses_no_write),
+		TEST(exit_of_a_sharer_returns_every_frame),
+		TEST(last_thread_takes_everything_with_it),
+		TEST(page_that_moves_loses_no_write),
+		TEST(mapping_that_is_replaced_is_never_missing),
 		TEST(stack_grown_by_several_is_one_mapping),
 	};
 
