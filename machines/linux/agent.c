@@ -90,9 +90,9 @@ static bool slot_take(struct fl_host *h, uint32_t *slot)
 	return false;
 }
 
-static void slot_give(struct fl_host *h, uint32_t slot)
+void fl_slot_give(struct guest *g, uint32_t slot)
 {
-	h->slot_used[slot / 64] &= ~(1ull << (slot % 64));
+	g->host->slot_used[slot / 64] &= ~(1ull << (slot % 64));
 }
 
 static struct fl_agent *agent_alloc(struct guest_mm *gm)
@@ -120,7 +120,8 @@ static void agent_free(struct guest *g, struct fl_agent *a)
 		p = &(*p)->next;
 	if (*p)
 		*p = a->next;
-	slot_give(g->host, a->slot);
+	if (!fl_orphan_keeps_slot(g, a))
+		fl_slot_give(g, a->slot);
 	free(a);
 }
 
@@ -265,7 +266,7 @@ static int agent_make(struct guest_thread *th, uint64_t fd, struct fl_agent *a)
 	int64_t r = agent_start(th, a, fd);
 
 	if (r && th->mm->agent != a) {
-		slot_give(th->g->host, a->slot);
+		fl_slot_give(th->g, a->slot);
 		free(a);
 	}
 	return (int)r;

@@ -23,6 +23,7 @@
 struct fl_orphan {
 	pid_t pid;
 	int status;
+	uint64_t since; /* ns */
 	bool abandoned; /* being killed: orphan.c */
 	struct fl_orphan *next;
 };
@@ -149,6 +150,7 @@ int64_t fl_memfile_open(struct guest_thread *th, bool early);
 /* agent.c */
 int fl_hidden_init(struct guest *g);
 void fl_hidden_fini(struct guest *g);
+void fl_slot_give(struct guest *g, uint32_t slot);
 /* 192 bytes that guest and supervisor share, for arguments of injected calls; FL_HIDDEN_SCRATCH there. */
 void *fl_scratch(struct guest_thread *th);
 /* Make the hidden pages after exec and the agent; from the end of execve. 0 or -errno. */
@@ -232,6 +234,8 @@ pid_t fl_orphan_of(struct guest *g, struct guest_mm *gm);
 void fl_orphan_sweep(struct guest *g, uint64_t now);
 /* A status of such a one: true, and dealt with. */
 bool fl_orphan_abandoned(struct guest *g, pid_t pid, int status);
+/* May the agent's slot not be used again yet? Then fl_slot_give follows. */
+bool fl_orphan_keeps_slot(struct guest *g, const struct fl_agent *a);
 void fl_orphan_fini(struct guest *g);
 /* The first stop of a new thread: its agent and its words, if it has memory of its own. */
 void fl_thread_first_stop(struct guest_thread *th);

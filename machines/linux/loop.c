@@ -84,7 +84,7 @@ static void orphan_add(struct guest *g, pid_t pid, int status)
 		kill(pid, SIGKILL);
 		return;
 	}
-	*o = (struct fl_orphan){.pid = pid, .status = status};
+	*o = (struct fl_orphan){.pid = pid, .status = status, .since = fl_now_ns()};
 	while (*p)
 		p = &(*p)->next;
 	*p = o;

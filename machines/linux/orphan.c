@@ -19,10 +19,12 @@
 
 #define TRIES 10
 #define TRY_NS 1000000
-#define LOST_NS 10000000000ull
+#define LOST_NS 3000000000ull
+#define UNCLAIMED_NS 300000000ull
 
 struct fl_lost {
 	uint64_t offset, until;
+	bool keeps_slot; /* the agent has gone; its slot must not mean another until this is over */
 	struct fl_lost *next;
 };
 
@@ -71,7 +73,7 @@ static void remember(struct guest *g, struct guest_mm *gm)
 
 	if (!l)
 		return;
-	*l = (struct fl_lost){offset_of(g, gm->agent), fl_now_ns() + LOST_NS, g->host->lost};
+	*l = (struct fl_lost){.offset = offset_of(g, gm->agent), .until = fl_now_ns() + LOST_NS, .next = g->host->lost};
 	g->host->lost = l;
 }
 
@@ -115,8 +117,21 @@ static void expire(struct guest *g, uint64_t now)
 			continue;
 		}
 		*p = l->next;
+		if (l->keeps_slot)
+			fl_slot_give(g, (uint32_t)((l->offset - g->arena_bytes) / FL_PAGE - 1));
 		free(l);
 	}
+}
+
+bool fl_orphan_keeps_slot(struct guest *g, const struct fl_agent *a)
+{
+	for (struct fl_lost *l = g->host->lost; l; l = l->next) {
+		if (l->offset == offset_of(g, a)) {
+			l->keeps_slot = true;
+			return true;
+		}
+	}
+	return false;
 }
 
 void fl_orphan_sweep(struct guest *g, uint64_t now)
@@ -125,7 +140,7 @@ void fl_orphan_sweep(struct guest *g, uint64_t now)
 	if (!g->host->lost)
 		return;
 	for (struct fl_orphan *o = g->host->orphans; o; o = o->next) {
-		if (o->abandoned || !WIFSTOPPED(o->status) || !is_lost(g, o->pid))
+		if (o->abandoned || !WIFSTOPPED(o->status) || now - o->since < UNCLAIMED_NS || !is_lost(g, o->pid))
 			continue;
 		o->abandoned = true;
 		kill(o->pid, SIGKILL);
