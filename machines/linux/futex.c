@@ -86,6 +86,20 @@ static bool in_engine(struct guest_mm *gm, fl_va va)
 	       !(vma.vm_flags & FL_VM_FOREIGN);
 }
 
+static bool has_second(const uint64_t args[6])
+{
+	uint32_t op = (uint32_t)args[1] & (uint32_t)FUTEX_CMD_MASK;
+
+	return op == FUTEX_REQUEUE || op == FUTEX_CMP_REQUEUE || op == FUTEX_WAKE_OP || op == FUTEX_WAIT_REQUEUE_PI ||
+	       op == FUTEX_CMP_REQUEUE_PI;
+}
+
+/* A call that is not private looks for the page behind the word, as for a write, and be it only to wake. */
+static bool touch(struct guest_thread *th, fl_va word)
+{
+	return fl_make_resident(th, word, 4, FL_WRITE) == 4 || fl_make_resident(th, word, 4, FL_READ) == 4;
+}
+
 static void futex(struct guest_thread *th)
 {
 	struct futex_call f;
@@ -94,8 +108,14 @@ static void futex(struct guest_thread *th)
 
 	fl_io_args(th, args);
 	describe(args, &f);
-	if (!(args[1] & FUTEX_PRIVATE_FLAG) && in_engine(th->mm, args[0]))
+	if (!(args[1] & FUTEX_PRIVATE_FLAG) && in_engine(th->mm, args[0])) {
+		if (!touch(th, args[0]) || (has_second(args) && !touch(th, args[4]))) {
+			if (!fl_io_gone(th))
+				fl_skip_syscall(th, -EFAULT);
+			return;
+		}
 		fl_set_arg(th, 1, args[1] | FUTEX_PRIVATE_FLAG);
+	}
 	if (!f.word && !f.word2 && !f.timeout) {
 		/* Nothing is touched, so nothing can be missing; but the guest's register is to be as it was. */
 		if (fl_arg(th, 1) != args[1] && !fl_run_syscall(th, &result))

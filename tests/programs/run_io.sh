@@ -32,7 +32,7 @@ compare() {
 	echo "$name $arguments $options: the same"
 }
 
-for name in io_transfers io_structs io_more; do
+for name in io_transfers io_structs io_more io_futex; do
 	compare $name "" ""
 	compare $name --exact resident
 done
