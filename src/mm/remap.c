@@ -109,7 +109,13 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
 	return 0;
 }
 
-/* Without FIXED or DONTUNMAP. -FL_EAGAIN with *again: a place was chosen; lock it too and come back. */
+/* A move may split the source and add the target: Linux keeps room for that, and for what a target that is cleared adds. */
+static bool room_to_move(const struct fl_mm *mm, uint32_t more)
+{
+	return (uint64_t)fl_load(&mm->index.count) + more + 3 < mm->max_maps;
+}
+
+/* Without FIXED or DONTUNMAP. -FL_ENOMEM with *again: a place was chosen; lock it too and come back. */
 static int resize(struct fl_remap *r, bool *again)
 {
 	struct fl_vma *v = fl_mm_vma_at(r->mm, r->from);
@@ -130,6 +136,8 @@ static int resize(struct fl_remap *r, bool *again)
 		return extend(r, v);
 	if (!(r->flags & FL_MREMAP_MAYMOVE))
 		return -FL_ENOMEM;
+	if (!room_to_move(r->mm, 0))
+		return -FL_ENOMEM;
 	if (!r->placed || fl_mm_occupied(r->mm, r->to, r->to + r->new_len)) {
 		r->to = fl_mm_find_gap(r->mm, r->new_len, r->mm->mmap_lo, r->mm->mmap_hi);
 		r->placed = *again = r->to != 0;
@@ -146,7 +154,7 @@ static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uin
 {
 	int err;
 
-	if (fl_load(&r->mm->index.count) + 2 >= r->mm->max_maps - 3)
+	if (!room_to_move(r->mm, 2))
 		return -FL_ENOMEM;
 	/* From here on as Linux: what was at the target is gone even if the move then fails. */
 	err = fl_mm_unmap_locked(&r->change, to, to + new_len);
@@ -213,6 +221,8 @@ static int remap(struct fl_remap *r)
 	bool fixed = (r->flags & FL_MREMAP_FIXED) != 0, again;
 	int err;
 
+	if (r->from >= r->mm->arch->task_size)
+		return -FL_EFAULT; /* nothing to look for, and no range to lock */
 	r->placed = fixed;
 	do {
 		again = false;

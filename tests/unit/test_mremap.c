@@ -76,6 +76,10 @@ static void bad_arguments_have_linux_errors(void **state)
 	assert_int_equal(remap(9, 1, 2, MAYMOVE, 0, &at), -FL_EFAULT);
 	assert_int_equal(remap(0, 5, 6, MAYMOVE, 0, &at), -FL_EFAULT);
 	assert_int_equal(remap(0, 2, 3, 0, 0, &at), -FL_ENOMEM);
+	assert_int_equal(fl_mremap(&w.task, top, PAGE, 2 * PAGE, MAYMOVE, 0, &out), -FL_EFAULT);
+	assert_int_equal(fl_mremap(&w.task, (fl_va)1 << 63, PAGE, PAGE, 0, 0, &out), -FL_EFAULT);
+	assert_int_equal(fl_mremap(&w.task, -PAGE, 2 * PAGE, PAGE, MAYMOVE, 0, &out), -FL_EFAULT);
+	assert_int_equal(fl_mremap(&w.task, -PAGE, PAGE, PAGE, FIXED, page(9), &out), -FL_EFAULT);
 	expect_layout(&w, "0-4 rw-");
 }
 
@@ -132,6 +136,25 @@ static void moves_to_a_place_of_its_choice(void **state)
 	expect_layout(&w, "8-9 r--");
 	fl_mm_stats(w.mm, &s);
 	assert_int_equal(s.tables, 1);
+}
+
+/* Within three of the limit nothing moves, as in Linux. */
+static void moves_only_where_maps_are_left(void **state)
+{
+	const struct fl_mm_config config = {.max_maps = 8};
+	unsigned at;
+
+	(void)state;
+	world_open_as(&w, 256, &config);
+	world_map(&w, page(0), 1, RW);
+	world_map(&w, page(1), 1, FL_PROT_READ);
+	for (unsigned i = 4; i <= 8; i += 2)
+		world_map(&w, page(i), 1, RW);
+	assert_int_equal(remap(0, 1, 2, MAYMOVE, 0, &at), -FL_ENOMEM);
+	assert_int_equal(fl_munmap(&w.task, page(8), PAGE), 0);
+	assert_int_equal(remap(0, 1, 2, MAYMOVE, 0, &at), 0);
+	assert_int_equal(remap(4, 1, 1, FIXED, 20, &at), -FL_ENOMEM);
+	world_close(&w);
 }
 
 static void fixed_replaces_what_is_there(void **state)
@@ -290,12 +313,19 @@ static void failed_allocation_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(bad_arguments_have_linux_errors),        TEST(grows_where_there_is_room),
-		TEST(shrinks_and_gives_pages_back),           TEST(moves_to_a_place_of_its_choice),
-		TEST(fixed_replaces_what_is_there),           TEST(pages_cross_tables_at_odd_offsets),
-		TEST(unfaulted_mapping_merges_where_it_goes), TEST(several_mappings_move_together),
-		TEST(dontunmap_leaves_an_empty_mapping),      TEST(locked_mapping_is_filled_where_it_grows),
-		TEST(foreign_mapping_is_left_alone),          cmocka_unit_test(failed_allocation_changes_nothing),
+		TEST(bad_arguments_have_linux_errors),
+		TEST(grows_where_there_is_room),
+		TEST(shrinks_and_gives_pages_back),
+		TEST(moves_to_a_place_of_its_choice),
+		cmocka_unit_test(moves_only_where_maps_are_left),
+		TEST(fixed_replaces_what_is_there),
+		TEST(pages_cross_tables_at_odd_offsets),
+		TEST(unfaulted_mapping_merges_where_it_goes),
+		TEST(several_mappings_move_together),
+		TEST(dontunmap_leaves_an_empty_mapping),
+		TEST(locked_mapping_is_filled_where_it_grows),
+		TEST(foreign_mapping_is_left_alone),
+		cmocka_unit_test(failed_allocation_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
