@@ -161,8 +161,8 @@ static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
 }
 
 /*
- * Clear the entries of [start, end) and give back what they held, flushed. With a range lock of any mode. guards: guard
- * markers go as well.
+ * Clear the entries of [start, end) and give back what they held, flushed. The VMAs are still in the index. With a range
+ * lock of any mode. guards: guard markers go as well.
  */
 void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards);
 /* Remove what is mapped in [start, end), as one step of c, whose lock covers it. -FL_ENOMEM with nothing changed. */

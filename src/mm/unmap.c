@@ -32,12 +32,24 @@ static int zap_table(void *arg, struct fl_table *t, fl_va start, fl_va end)
 
 void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards)
 {
+	const struct fl_vma *v;
+	fl_va last = start;
 	struct zap z;
 
 	z.mm = mm;
 	z.guards = guards;
 	fl_mm_gather_begin(&z.gather, mm, t);
-	(void)fl_tables_for_each(&mm->tables, start, end, zap_table, &z);
+	for (; (v = fl_index_find_in(&mm->index, start, end)) != NULL; start = v->end) {
+		if (v->flags & FL_VM_FOREIGN)
+			continue;
+		if (v->start > start)
+			start = v->start;
+		/* A gather is one range: what lies between may be the host's. */
+		if (start != last)
+			fl_gather_flush(&z.gather);
+		last = v->end;
+		(void)fl_tables_for_each(&mm->tables, start, v->end < end ? v->end : end, zap_table, &z);
+	}
 	fl_gather_end(&z.gather);
 }
 

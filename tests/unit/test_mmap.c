@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -311,6 +313,45 @@ static void failed_allocation_changes_nothing(void **state)
 	fail_every_allocation(alloc_setup, alloc_foreign, -FL_ENOMEM);
 }
 
+/* What a machine is told to forget: pages counted from BASE, as "0-1 4-5 ". */
+static char flushes[256];
+
+static void note_flush(void *machine, fl_va start, fl_va end, enum fl_flush_kind kind)
+{
+	size_t n = strlen(flushes);
+
+	(void)machine;
+	(void)kind;
+	snprintf(flushes + n, sizeof(flushes) - n, "%u-%u ", (unsigned)((start - BASE) / PAGE),
+		 (unsigned)((end - BASE) / PAGE));
+}
+
+/* What lies between two mappings, or belongs to the host, is none of the engine's to forget. */
+static void unmapping_flushes_what_was_mapped_and_nothing_between(void **state)
+{
+	static const struct fl_machine_ops ops = {.flush = note_flush};
+	struct fl_mm_config config = {.frames = w.frames, .ops = &ops};
+	struct fl_task t;
+	struct fl_mm *mm;
+	fl_va out;
+
+	(void)state;
+	assert_int_equal(fl_mm_create(&config, &mm), 0);
+	fl_task_init(&t, w.frames, mm, 2);
+	for (unsigned i = 0; i < 8; i += 2) {
+		assert_int_equal(fl_mmap(&t, page(i), PAGE, RW, ANON | FL_MAP_FIXED, &out), 0);
+		assert_int_equal(fl_copy_to_user(&t, page(i), "x", 1), 0);
+	}
+	assert_int_equal(fl_mmap_foreign(&t, page(3), PAGE, RW, FL_MAP_PRIVATE | FL_MAP_FIXED, 0, 0, 1, 0, &out), 0);
+	flushes[0] = 0;
+	assert_int_equal(fl_munmap(&t, page(0), 5 * PAGE), 0);
+	assert_string_equal(flushes, "0-1 2-3 4-5 ");
+	assert_int_equal(fl_mmap(&t, page(5), 3 * PAGE, RW, ANON | FL_MAP_FIXED, &out), 0);
+	assert_string_equal(flushes, "0-1 2-3 4-5 6-7 ");
+	fl_mm_put(mm);
+	fl_task_exit(&t);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
@@ -323,6 +364,7 @@ int main(void)
 		TEST(neighbours_merge_when_they_are_alike),
 		TEST(faulted_pieces_merge_again_strangers_do_not),
 		TEST(unmapping_splits_and_returns_frames_and_tables),
+		TEST(unmapping_flushes_what_was_mapped_and_nothing_between),
 		TEST(mapping_over_pages_gives_fresh_ones),
 		TEST(populate_and_locked_bring_pages_in),
 		TEST(limits_are_kept),
