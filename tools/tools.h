@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The subcommands of the `faultline` command, one file each. Each takes its own argv (argv[0] is its name) and returns the exit status. */
+/*
+ * The subcommands of the `faultline` command, one file each. Each takes its own argv (argv[0] is its name) and
+ * returns the exit status.
+ */
 #ifndef FL_TOOLS_H
 #define FL_TOOLS_H
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which pages were put there ahead of the program, so that they can be taken back when the program says what only matters then: that it
- * knows the range to be untouched. UFFDIO_REGISTER says so: a page that is there already would never fault, and its reader would
- * see zeros instead of what the handler has for it.
+ * Which pages were put there ahead of the program, so that they can be taken back when the program says what only
+ * matters then: that it knows the range to be untouched. UFFDIO_REGISTER says so: a page that is there already would
+ * never fault, and its reader would see zeros instead of what the handler has for it.
  *
- * A note is a bit, in a block of bits for each 2 MiB. It is kept until it is asked for, also when the page has gone; a page is taken
- * back only if it still holds nothing but zeros. Whether the program has read it, or written zeros, meanwhile, nobody can
- * tell: then it faults once more than in Linux, and gets what the handler gives.
+ * A note is a bit, in a block of bits for each 2 MiB. It is kept until it is asked for, also when the page has gone;
+ * a page is taken back only if it still holds nothing but zeros. Whether the program has read it, or written zeros,
+ * meanwhile, nobody can tell: then it faults once more than in Linux, and gets what the handler gives.
  *
  * No locks: one OS thread.
  */

@@ -6,10 +6,10 @@
  *      fd 5 ─┐                      one byte for each                 write end
  *      fd 7 ─┴──> read end   <────  unread message    <────  unread(n) ──┘
  *
- * The kernel keeps the descriptor's life: dup, fork, exec, SCM_RIGHTS and the last close, which shows as POLLERR on the
- * write end (SIGIO tells us to look). The bytes carry readiness alone, so that poll, select and epoll work natively, the
- * edge-triggered too; a message that became stale takes its byte with it. Data goes by read(2), which is served here.
- * Which descriptor is one is told by the pipe's inode.
+ * The kernel keeps the descriptor's life: dup, fork, exec, SCM_RIGHTS and the last close, which shows as POLLERR on
+ * the write end (SIGIO tells us to look). The bytes carry readiness alone, so that poll, select and epoll work
+ * natively, the edge-triggered too; a message that became stale takes its byte with it. Data goes by read(2), which
+ * is served here. Which descriptor is one is told by the pipe's inode.
  *
  * Programs without a userfaultfd shall not pay for it: read, readv, poll and their relatives are stopped by a second
  * filter, which a process gets with its first userfaultfd and hands down to its children.
@@ -266,7 +266,10 @@ static void tell(struct guest_thread *th, unsigned nr, const uint64_t args[6], i
 		obs->memory_call(obs->arg, th, nr, args, result, fl_now_ns() - since);
 }
 
-/* Whoever may run a program under us owns its memory, kernel-mode faults included: as with vm.unprivileged_userfaultfd. */
+/*
+ * Whoever may run a program under us owns its memory, kernel-mode faults included: as with
+ * vm.unprivileged_userfaultfd.
+ */
 static void make_uffd(struct guest_thread *th, int flags)
 {
 	int fd = -1, err;

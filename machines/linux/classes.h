@@ -60,7 +60,10 @@ struct fl_call_arg {
 
 #define FL_CALL_ARGS 5
 
-/* Must be looked at wherever the pointers lie: what they point to holds pointers in turn, or signals that must not be blocked. */
+/*
+ * Must be looked at wherever the pointers lie: what they point to holds pointers in turn, or signals that must not be
+ * blocked.
+ */
 #define FL_CALLF_NESTED 1u
 /* What is in the arguments is written back also when the call fails. */
 #define FL_CALLF_ALWAYS_OUT 2u

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hosts that forbid userfaultfd by a seccomp filter above ours, as container engines do. Of several filters' answers the kernel takes the
- * strictest, so such a call fails without a stop for us. What comes before all filters is the stop of PTRACE_SYSCALL: there, and only
- * on such hosts, every call of the guest is stopped, and userfaultfd is turned into a call that our own filter always stops and no other
- * forbids. All other stops of that kind are passed over at once, so that nobody else learns of them.
+ * Hosts that forbid userfaultfd by a seccomp filter above ours, as container engines do. Of several filters' answers
+ * the kernel takes the strictest, so such a call fails without a stop for us. What comes before all filters is the
+ * stop of PTRACE_SYSCALL: there, and only on such hosts, every call of the guest is stopped, and userfaultfd is
+ * turned into a call that our own filter always stops and no other forbids. All other stops of that kind are passed
+ * over at once, so that nobody else learns of them.
  *
  * No locks: one OS thread.
  */
@@ -72,7 +73,10 @@ bool fl_denied_pass(struct guest_thread *th, int status)
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_userfaultfd &&
 	    !ptrace(PTRACE_POKEUSER, th->tid, (void *)offsetof(struct user_regs_struct, orig_rax), (void *)STAND_IN))
 		th->stands_in = true;
-	/* The hidden pause has been interrupted. Any stop, this one too, takes PTRACE_INTERRUPT's away: ask for it again. */
+	/*
+	 * The hidden pause has been interrupted. Any stop, this one too, takes PTRACE_INTERRUPT's away: ask for it
+	 * again.
+	 */
 	if (info.op == PTRACE_SYSCALL_INFO_EXIT && info.instruction_pointer - FL_HIDDEN_CODE < FL_PAGE &&
 	    info.exit.rval <= -ERESTART_FIRST && info.exit.rval >= -ERESTART_LAST)
 		ptrace(PTRACE_INTERRUPT, th->tid, NULL, NULL);

@@ -3,10 +3,10 @@
  * Futexes on engine memory.
  *
  * In the host the frames are a shared mapping, so a futex that the guest does not call private would be keyed by the
- * frame, and copy-on-write, fork and a frame that is dropped would move it away from its waiters. Private anonymous memory
- * has no sharers but the threads of one address space; so every futex on engine memory is made private, which keys it by
- * address space and address. Wakes that the kernel makes by itself when a thread ends (the child's tid word, robust locks) are not
- * private: those are made again through the agent.
+ * frame, and copy-on-write, fork and a frame that is dropped would move it away from its waiters. Private anonymous
+ * memory has no sharers but the threads of one address space; so every futex on engine memory is made private, which
+ * keys it by address space and address. Wakes that the kernel makes by itself when a thread ends (the child's tid
+ * word, robust locks) are not private: those are made again through the agent.
  *
  * A private wait reads its word, and fails with EFAULT if the host does not map it: restartable.
  *
@@ -162,8 +162,8 @@ static uint32_t *writable_word(struct guest_thread *th, fl_va va)
 }
 
 /*
- * A lock that the dying thread holds: say that its owner has died, as the kernel would, and wake one who waits. The kernel
- * comes to it later, and finds that it is not this thread's any more.
+ * A lock that the dying thread holds: say that its owner has died, as the kernel would, and wake one who waits. The
+ * kernel comes to it later, and finds that it is not this thread's any more.
  */
 static void release_robust(struct guest_thread *th, fl_va va)
 {
@@ -216,8 +216,8 @@ void fl_futex_thread_exiting(struct guest_thread *th)
 }
 
 /*
- * The kernel has cleared the word if it was still in the host's mappings; else we do. If somebody has used it for another
- * thread meanwhile it does not hold this tid any more.
+ * The kernel has cleared the word if it was still in the host's mappings; else we do. If somebody has used it for
+ * another thread meanwhile it does not hold this tid any more.
  */
 void fl_futex_thread_gone(struct guest_thread *th, struct guest_mm *gm, fl_va clear_child_tid)
 {

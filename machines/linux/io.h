@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that touch engine memory: what sys_io.c, sys_transfer.c, sys_bounce.c, sys_msg.c, sys_poll.c and carrier.c share.
+ * System calls that touch engine memory: what sys_io.c, sys_transfer.c, sys_bounce.c, sys_msg.c, sys_poll.c and
+ * carrier.c share.
  *
  *   gap      the first page of what a call touches that the host does not map yet
- *   bounce   host memory of the thread's own, hidden from the guest, in which a call is run when the guest's is not there
+ *   bounce   host memory of the thread's own, hidden from the guest, in which a call runs when the guest's is missing
  *   segment  a piece of guest memory that a transfer fills or empties
  *
- * No locks: one OS thread, and fibers switch only where something waits. All copies below may wait (killable); afterwards the
- * thread may be gone, which fl_io_gone tells.
+ * No locks: one OS thread, and fibers switch only where something waits. All copies below may wait (killable);
+ * afterwards the thread may be gone, which fl_io_gone tells.
  */
 #ifndef FAULTLINE_LINUX_IO_H
 #define FAULTLINE_LINUX_IO_H
@@ -58,7 +59,10 @@ static inline bool fl_io_alone(const struct guest_thread *th)
 void fl_io_restore(struct guest_thread *th, const uint64_t args[6]);
 void fl_io_args(struct guest_thread *th, uint64_t args[6]);
 
-/* A bounce buffer of at least n bytes, zeroed or not; 0: none can be had. It is the same until the thread ends or asks for more. */
+/*
+ * A bounce buffer of at least n bytes, zeroed or not; 0: none can be had. It is the same until the thread ends or
+ * asks for more.
+ */
 fl_va fl_io_bounce(struct guest_thread *th, uint64_t n);
 
 /* What lies behind a descriptor of the thread. */
@@ -115,7 +119,10 @@ struct fl_uffd *fl_carrier_of(struct guest_thread *th, int fd, bool *nonblock);
 bool fl_carrier_polls_error(struct guest_thread *th, int fd);
 /* The same for a pipe by its inode, as epoll's fdinfo names it; fd: the descriptor that was registered. */
 bool fl_carrier_is_inode(struct guest *g, uint64_t ino);
-/* The process gets descriptors from another, among which one may be: watch it from now on. At the stop before the call. */
+/*
+ * The process gets descriptors from another, among which one may be: watch it from now on. At the stop before the
+ * call.
+ */
 void fl_carrier_received(struct guest_thread *th);
 /* Any in the guest that this process may have? */
 static inline bool fl_carrier_any(const struct guest_thread *th)
@@ -138,7 +145,10 @@ struct fl_io_slot {
 /* A call on a bounce buffer. The caller sets th, and prepare and finish if he changes what goes in or comes out. */
 struct fl_io_bounced {
 	struct guest_thread *th;
-	/* The slots are filled; `before` may be changed, and arguments that are no pointers be set. With it all pointers are bounced. */
+	/*
+	 * The slots are filled; `before` may be changed, and arguments that are no pointers be set. With it all
+	 * pointers are bounced.
+	 */
 	void (*prepare)(struct fl_io_bounced *b);
 	/* The call has returned result; `after` may be changed. Returns what the guest shall see. */
 	int64_t (*finish)(struct fl_io_bounced *b, uint8_t *after, int64_t result);
@@ -166,8 +176,9 @@ void fl_io_sendmmsg(struct guest_thread *th);  /* sys_msg.c */
 void fl_io_recvmmsg(struct guest_thread *th);  /* sys_msg.c */
 
 /*
- * A call that fails with EFAULT before it has done anything: run it, fill the gap that next_gap finds, run it again. Leaves the thread at
- * the call's end with its last result in *result; returns false when the handler has nothing left to do.
+ * A call that fails with EFAULT before it has done anything: run it, fill the gap that next_gap finds, run it again.
+ * Leaves the thread at the call's end with its last result in *result; returns false when the handler has nothing
+ * left to do.
  */
 typedef bool fl_io_gap_fn(struct guest_thread *th, const void *arg, struct fl_io_gap *gap);
 bool fl_io_run(struct guest_thread *th, const uint64_t args[6], fl_io_gap_fn *next_gap, const void *arg,

@@ -22,7 +22,10 @@ struct run_observer *fl_report_observer(struct fl_report *r);
 void fl_report_quiet(struct fl_report *r);
 void fl_report_write(struct fl_report *r, FILE *out, const char *program, const struct fl_run_result *res);
 
-/* What a program's reader calls the mapping at va: "heap", "stack", "anonymous", "foreign", "none"; start and end of it. */
+/*
+ * What a program's reader calls the mapping at va: "heap", "stack", "anonymous", "foreign", "none"; start and end of
+ * it.
+ */
 const char *fl_report_mapping(struct guest_thread *th, fl_va va, fl_va *start, fl_va *end);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The counts behind the report: report.c makes them, report_text.c prints them. The supervisor's one thread; no lock. */
+/*
+ * The counts behind the report: report.c makes them, report_text.c prints them. The supervisor's one thread; no lock.
+ */
 #ifndef FAULTLINE_LINUX_REPORT_INT_H
 #define FAULTLINE_LINUX_REPORT_INT_H
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Consuming calls: something is gone when their copy to user memory fails, so they never run on memory that the host may
- * lack. They run on a bounce buffer, hidden host memory of the thread's own; the engine's copy then brings the
+ * Consuming calls: something is gone when their copy to user memory fails, so they never run on memory that the host
+ * may lack. They run on a bounce buffer, hidden host memory of the thread's own; the engine's copy then brings the
  * bytes to the guest, faulting pages in as Linux would, and only those that Linux would write.
  *
- * A call that the kernel restarts by itself (restart_syscall: poll, nanosleep) keeps the addresses it was first given, which are the
- * bounce buffer's. So th->restart remembers the slots, and restart_syscall's end copies out as the call's own would
- * have. If a handler ran instead, the kernel forgets the restart, and so do we at the next bounced call.
+ * A call that the kernel restarts by itself (restart_syscall: poll, nanosleep) keeps the addresses it was first
+ * given, which are the bounce buffer's. So th->restart remembers the slots, and restart_syscall's end copies out as
+ * the call's own would have. If a handler ran instead, the kernel forgets the restart, and so do we at the next
+ * bounced call.
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */

@@ -269,7 +269,10 @@ static uint64_t fcntl_size(uint64_t cmd, enum fl_access *access)
 	return 0;
 }
 
-/* What the last argument of a call with commands points to; 0: not known. Read and write: a write makes both possible. */
+/*
+ * What the last argument of a call with commands points to; 0: not known. Read and write: a write makes both
+ * possible.
+ */
 static uint64_t command_size(uint64_t nr, const uint64_t args[6], enum fl_access *access)
 {
 	switch (nr) {

@@ -2,10 +2,10 @@
 /*
  * sendmsg, recvmsg and their plural forms: a header that points to a name, a vector and control data.
  *
- * A send that meets a missing page sends nothing (a datagram) or comes short (a stream): restartable; when it goes on after a part, the
- * control data stays behind, because the descriptors in it have been passed. A receive on a stream without
- * control data is restartable as well. Every other receive is consuming: a datagram, and descriptors that have come with it,
- * would be lost. It runs on a header, a buffer, a name and control data in the bounce buffer.
+ * A send that meets a missing page sends nothing (a datagram) or comes short (a stream): restartable; when it goes on
+ * after a part, the control data stays behind, because the descriptors in it have been passed. A receive on a stream
+ * without control data is restartable as well. Every other receive is consuming: a datagram, and descriptors that
+ * have come with it, would be lost. It runs on a header, a buffer, a name and control data in the bounce buffer.
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */

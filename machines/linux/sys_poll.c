@@ -2,9 +2,9 @@
 /*
  * poll, select and epoll, as far as the machine must do more than bounce their memory:
  *
- *   masks     SIGSEGV and SIGBUS are never blocked in the host, so they are taken out of the mask for the time of the call
- *   POLLERR   a userfaultfd polls POLLERR before its handshake and in blocking mode, always and at once. The pipe that carries it
- *             does not, so such a call runs with a timeout of zero, and its answer is corrected
+ *   masks     SIGSEGV and SIGBUS are never blocked in the host, so they are taken out of the mask for the call
+ *   POLLERR   a userfaultfd polls POLLERR before its handshake and in blocking mode, always and at once. The pipe
+ *             that carries it does not, so such a call runs with a timeout of zero, and its answer is corrected
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */
@@ -23,7 +23,9 @@
 
 #define SIGSET_BYTES 8
 
-/* Registrations of one epoll instance that we correct. More than these are as rare as descriptors that are of no use. */
+/*
+ * Registrations of one epoll instance that we correct. More than these are as rare as descriptors that are of no use.
+ */
 #define EPOLL_ERRORS_MAX 16
 
 /* What is special about one call. */

@@ -2,8 +2,8 @@
 /*
  * Restartable transfers: read, write and their relatives on engine memory.
  *
- * The kernel moves bytes until it meets a page that the host does not map, and says how far it came. We fault in the page
- * at which it stopped and let it go on with the rest, so that the guest sees one call:
+ * The kernel moves bytes until it meets a page that the host does not map, and says how far it came. We fault in the
+ * page at which it stopped and let it go on with the rest, so that the guest sees one call:
  *
  *      segments   |######## done ########|.... rest ....|
  *                                        ^ the kernel stopped here, at or before a gap
@@ -266,8 +266,8 @@ static void describe(struct fl_io_transfer *x)
 }
 
 /*
- * What Linux is going to touch is known beforehand where a file says what it has to give: then it is put there before the call,
- * which then needs no restart. Returns true if the call can go on natively, unseen.
+ * What Linux is going to touch is known beforehand where a file says what it has to give: then it is put there before
+ * the call, which then needs no restart. Returns true if the call can go on natively, unseen.
  */
 static bool prepared(struct fl_io_transfer *x, const struct fl_io_file *file, const struct fl_io_gap *gap)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace: JSON lines, written by hand through one function that escapes strings; everything else is numbers and words of ours.
- * Lines are flushed ten times a second and at the end. The supervisor's one thread; no lock.
+ * The trace: JSON lines, written by hand through one function that escapes strings; everything else is numbers and
+ * words of ours. Lines are flushed ten times a second and at the end. The supervisor's one thread; no lock.
  */
 #include "linux/trace.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace of a run: one JSON object a line, as things happen. docs/man/faultline.1 describes the fields. The supervisor's one
- * thread; no lock.
+ * The trace of a run: one JSON object a line, as things happen. docs/man/faultline.1 describes the fields. The
+ * supervisor's one thread; no lock.
  */
 #ifndef FAULTLINE_LINUX_TRACE_H
 #define FAULTLINE_LINUX_TRACE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Futexes in engine memory: locks of all kinds, also in words that nobody has touched; robust locks whose owner dies while others
- * wait; waits across fork; the wake when a thread ends; and process-shared locks, which stay with the host.
+ * Futexes in engine memory: locks of all kinds, also in words that nobody has touched; robust locks whose owner dies
+ * while others wait; waits across fork; the wake when a thread ends; and process-shared locks, which stay with the
+ * host.
  */
 #include "io_lib.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For the io_*.c guests: fresh anonymous memory, and lines of output that are the same on every kernel and run. With the
- * argument "resident" they also print which pages of the memory are there (mincore), which is the same only where one page is faulted in
- * at a time.
+ * For the io_*.c guests: fresh anonymous memory, and lines of output that are the same on every kernel and run. With
+ * the argument "resident" they also print which pages of the memory are there (mincore), which is the same only where
+ * one page is faulted in at a time.
  */
 #ifndef IO_LIB_H
 #define IO_LIB_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * More system calls on untouched memory: several messages at once, terminals, addresses of senders, waits that other threads disturb by
- * fork and by giving memory back, and data that goes on while descriptors do not block.
+ * More system calls on untouched memory: several messages at once, terminals, addresses of senders, waits that other
+ * threads disturb by fork and by giving memory back, and data that goes on while descriptors do not block.
  */
 #include "io_lib.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls whose structures and strings lie in memory that nobody has touched: those that can be run again, and those
- * that would lose something if their copy failed (a child, a connection, an event, a counter, time).
+ * System calls whose structures and strings lie in memory that nobody has touched: those that can be run again, and
+ * those that would lose something if their copy failed (a child, a connection, an event, a counter, time).
  */
 #include "io_lib.h"
 

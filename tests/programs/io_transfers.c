@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transfers into and out of memory that nobody has touched: files, pipes and sockets, at all alignments, with exact counts;
- * no byte is lost or written twice, also where memory ends in mid-transfer or a signal comes between.
+ * Transfers into and out of memory that nobody has touched: files, pipes and sockets, at all alignments, with exact
+ * counts; no byte is lost or written twice, also where memory ends in mid-transfer or a signal comes between.
  */
 #include "io_lib.h"
 
