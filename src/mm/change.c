@@ -86,15 +86,20 @@ static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
 		c->locked += pages;
 }
 
-/* Add pages (modulo 2^64) to a counter, unless they go past a limit in bytes. */
+/*
+ * Add pages (modulo 2^64) to a counter, unless they go past a limit in bytes (0: none) or past what the counter can
+ * hold. Never for a moment either: somebody else's pages may fit.
+ */
 static bool charge(struct fl_mm *mm, uintptr_t *counter, uint64_t pages, uint64_t limit)
 {
-	uintptr_t now = fl_add(counter, (uintptr_t)pages);
+	uint64_t most = limit && fl_pages(mm, limit) < UINTPTR_MAX ? fl_pages(mm, limit) : UINTPTR_MAX, sum;
+	uintptr_t now = fl_load(counter);
 
-	if ((int64_t)pages > 0 && limit && now > fl_pages(mm, limit)) {
-		fl_add(counter, -(uintptr_t)pages);
-		return false;
-	}
+	do {
+		sum = now + pages;
+		if ((int64_t)pages > 0 && sum > most)
+			return false;
+	} while (!fl_cas(counter, &now, (uintptr_t)sum));
 	return true;
 }
 

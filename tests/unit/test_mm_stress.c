@@ -3,8 +3,7 @@
  * Every memory call against every other, on one address space.
  *
  *   owner     has a strip of pages to itself and knows what must be in each; the strips touch, so that mappings merge
- *   across
- *             them and tables are shared
+ *             across them and tables are shared
  *   vandal    does anything to a place that nobody relies on
  *
  * When all have ended the whole world is checked: every count is recomputed.
@@ -311,6 +310,51 @@ static void neighbours_made_at_once_become_one(void **state)
 	for_each_schedule(SCHEDULES(150, 300), neighbours_schedule);
 }
 
+/* What does not fit is refused without a moment in which it counts: what does fit beside it is never refused. */
+static void map_what_fits(void *arg)
+{
+	struct actor *a = arg;
+	fl_va out;
+
+	for (unsigned step = 0; step < 12; step++) {
+		CHECK(fl_mmap(&a->t.task, page(0), 6 * PAGE, RW, ANON | FL_MAP_FIXED_NOREPLACE, &out) == 0);
+		CHECK(fl_munmap(&a->t.task, page(0), 6 * PAGE) == 0);
+	}
+}
+
+static void map_too_much(void *arg)
+{
+	struct actor *a = arg;
+	fl_va out;
+
+	for (unsigned step = 0; step < 12; step++)
+		CHECK(fl_mmap(&a->t.task, page(WASTE), 11 * PAGE, RW, ANON | FL_MAP_FIXED_NOREPLACE, &out) ==
+		      -FL_ENOMEM);
+}
+
+static void limit_schedule(size_t schedule)
+{
+	const struct fl_mm_config config = {.limit_as = 10 * PAGE, .limit_data = 10 * PAGE};
+	void (*const body[])(void *) = {map_what_fits, map_too_much};
+	static struct actor actors[2];
+	void *const arg[] = {&actors[0], &actors[1]};
+
+	(void)schedule;
+	world_open_as(&w, 256, &config);
+	for (unsigned i = 0; i < 2; i++)
+		thread_open(&actors[i].t, &w, w.mm, i + 10);
+	run_concurrently(body, arg, 2);
+	for (unsigned i = 0; i < 2; i++)
+		thread_close(&actors[i].t);
+	world_close(&w);
+}
+
+static void limit_refuses_only_what_goes_past_it(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(150, 300), limit_schedule);
+}
+
 /*
  * A mapping goes to and fro between two places, each with tables of its own, while somebody touches it (which makes
  * tables at the source) and somebody unmaps beside it (which frees tables that look empty at the target).
@@ -385,6 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neighbours_made_at_once_become_one),
+		cmocka_unit_test(limit_refuses_only_what_goes_past_it),
 		cmocka_unit_test(moving_while_tables_come_and_go),
 		cmocka_unit_test(everything_at_once_leaves_all_whole),
 	};
