@@ -7,7 +7,7 @@
  *   core     the supervisor keeps to one core while any thread is pulled to it, and is free otherwise
  *
  * What the guest has set is kept while a thread is pulled, and put back before the guest asks for it or changes it, so
- * those calls run natively. A thread whose set lacks the core is never pulled. A new thread inherits its maker's pull.
+ * those calls run natively. A thread whose set lacks the core is never pulled. A new process inherits its maker's pull.
  *
  * No locks: one OS thread.
  */
@@ -108,6 +108,11 @@ void fl_affinity_inherit(struct guest_thread *child, const struct guest_thread *
 {
 	if (!maker->pulled)
 		return;
+	if (child->proc == maker->proc) {
+		/* It is there to run beside its maker. */
+		mask_set(child->tid, maker->affinity, sizeof(maker->affinity));
+		return;
+	}
 	memcpy(child->affinity, maker->affinity, sizeof(child->affinity));
 	child->pulled = true;
 	child->last_stop_ns = fl_now_ns();
