@@ -170,6 +170,10 @@ extern const struct fl_machine_ops fl_linux_ops;
 /* At fork: an address space for the child, or NULL. Takes the gate, which the caller drops with fl_gate_drop. */
 struct guest_mm *fl_space_fork(struct guest_thread *th);
 void fl_gate_wait(struct guest_thread *th);
+/* An unwatched call is over: the thread has stopped or ended. */
+void fl_call_seen(struct guest_thread *th);
+/* Is a thread in a call that reads this memory unwatched? */
+bool fl_unwatched_in(struct guest_mm *gm);
 void fl_gate_drop(struct guest_mm *gm);
 /* After exec: enter what /proc says is mapped. */
 int fl_space_enter_maps(struct guest_thread *th);

@@ -83,6 +83,8 @@ static void evict(struct guest_mm *gm, fl_va keep)
 	uint64_t target = gm->g->host->max_runs / 4 * 3;
 	bool wrapped = false;
 
+	if (fl_unwatched_in(gm))
+		return; /* the next fault will do */
 	while (fl_shadow_runs(gm->shadow) > target) {
 		fl_va va, base;
 

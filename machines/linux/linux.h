@@ -231,6 +231,7 @@ struct guest_thread {
 	uint32_t stops;        /* in quick succession */
 	uint64_t last_stop_ns; /* when the last one was */
 	bool at_gate;          /* the fiber waits for a fork of its address space to reach the host */
+	bool unwatched;        /* in a call that nobody will see the end of: see fl_call_unwatched */
 	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
 	struct guest_thread *next;      /* in guest.threads */
 	struct guest_thread *hash_next; /* by tid */
@@ -290,6 +291,13 @@ void fl_set_result(struct guest_thread *th, int64_t result);
 FL_MUST_CHECK int fl_call_again(struct guest_thread *th);
 /* In the 0 case of fl_call_again: pretend that the call has ended with result. args: the six the guest had set. */
 void fl_finish_call(struct guest_thread *th, int64_t result, const uint64_t args[6]);
+
+/*
+ * May the stopped call, which only reads [va, va + n), run without being seen again, though other threads are there? fd: a descriptor
+ * whose writes never wait (a regular file, /dev/null). Then nothing of ours takes the pages away before its end: fork waits for
+ * it, eviction leaves them. The caller returns at once when it may.
+ */
+bool fl_call_unwatched(struct guest_thread *th, int fd, fl_va va, size_t n);
 
 /*
  * Make a system call in the guest thread (its descriptors, credentials, directories) and come back to the very stop it is in: registers

@@ -12,9 +12,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/personality.h>
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "linux/host.h"
 
@@ -189,6 +191,52 @@ void fl_gate_drop(struct guest_mm *gm)
 	}
 }
 
+bool fl_unwatched_in(struct guest_mm *gm)
+{
+	for (struct guest_thread *th = gm->g->threads; th; th = th->next) {
+		if (th->mm == gm && th->unwatched)
+			return true;
+	}
+	return false;
+}
+
+/* Such calls never wait: an interrupt shows soon that they are over. The gate keeps new ones from beginning unwatched. */
+static void see_unwatched(struct guest_thread *th)
+{
+	for (struct guest_thread *t = th->g->threads; t; t = t->next) {
+		if (t->mm == th->mm && t->unwatched)
+			ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL);
+	}
+	th->at_gate = true;
+	while (fl_unwatched_in(th->mm) && !th->queue_len)
+		fl_fiber_block();
+	th->at_gate = false;
+}
+
+void fl_call_seen(struct guest_thread *th)
+{
+	th->unwatched = false;
+	for (struct guest_thread *t = th->g->threads; t; t = t->next) {
+		if (t->mm == th->mm && t->at_gate)
+			fl_fiber_wake(t->fiber);
+	}
+}
+
+/* Pages that may be written are the program's alone: only a fork or an eviction could take them away. */
+bool fl_call_unwatched(struct guest_thread *th, int fd, fl_va va, size_t n)
+{
+	char path[64];
+	struct stat st;
+
+	if (th->mm->gate || !fl_is_resident(th, va, n, FL_WRITE))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)th->tid, fd);
+	if (stat(path, &st) || !(S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))))
+		return false;
+	th->unwatched = true;
+	return true;
+}
+
 struct guest_mm *fl_space_fork(struct guest_thread *th)
 {
 	struct guest_mm *parent = th->mm, *gm;
@@ -198,6 +246,7 @@ struct guest_mm *fl_space_fork(struct guest_thread *th)
 	while (parent->gate)
 		fl_gate_wait(th);
 	parent->gate++;
+	see_unwatched(th);
 	/* The child must not inherit the mappings of what its tables leave out or begin afresh. */
 	for (fl_va va = 0; fl_mm_next_vma(parent->mm, va, &vma); va = vma.end) {
 		if (vma.vm_flags & (FL_VM_DONTCOPY | FL_VM_WIPEONFORK) && !(vma.vm_flags & FL_VM_FOREIGN))

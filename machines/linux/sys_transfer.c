@@ -289,13 +289,16 @@ static bool prepared(struct fl_io_transfer *x, const struct fl_io_file *file, co
 
 static void run_transfer(struct fl_io_transfer *x)
 {
-	struct fl_io_file file;
+	struct fl_io_file file = {0};
 	struct fl_io_gap gap;
 	bool missing = next_gap(x, &gap);
 
 	if (!missing && fl_io_alone(x->th))
 		return;
-	look(x, &file);
+	if (!missing && x->nr == SYS_write && fl_call_unwatched(x->th, (int)x->args[0], x->args[1], x->total))
+		return;
+	if (missing || x->reading) /* nothing about the file matters to a write whose pages are there */
+		look(x, &file);
 	if (x->reading && x->nr != SYS_getrandom && file.consumes)
 		fl_io_bounced_read(x);
 	else if (!missing || !prepared(x, &file, &gap))

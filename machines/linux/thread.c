@@ -111,6 +111,8 @@ void fl_event_decode(struct guest_thread *th, int status)
 	*e = (struct fl_event){.status = status};
 	th->regs_valid = false;
 	th->regs_dirty = false;
+	if (th->unwatched)
+		fl_call_seen(th);
 	if (!WIFSTOPPED(status)) {
 		e->stop = FL_STOP_DEAD;
 		th->dead = true;
