@@ -43,6 +43,9 @@ uint64_t fl_frames_peak(const struct fl_frames *f);
 /*
  * A frame may still be read or written by something outside the engine (vmsplice, O_DIRECT, an async request).
  * A pinned frame is copied at once by fork and not reused until unpinned. Any thread.
+ *
+ * Pin what fl_mm_walk has just found for a write, while no flush can be missed; then walk again. Only if the answer is
+ * the same does a fork that is under way know of the pin; if not, unpin and begin again.
  */
 void fl_frame_pin(struct fl_frames *f, fl_pfn pfn);
 void fl_frame_unpin(struct fl_frames *f, fl_pfn pfn);

@@ -24,11 +24,8 @@ bool fl_fault_spare(struct fl_fault_ctx *c, bool clear)
 
 fl_pte fl_fault_own(struct fl_mm *mm, struct fl_vma *v, fl_va page, fl_pfn pfn, fl_pte flags)
 {
-	struct fl_frame *m = fl_frame_meta(mm->frames, pfn);
-
-	fl_store(&m->maps, 1);
-	m->owner = mm;
-	m->index = (uintptr_t)(v->pgoff + ((page - v->start) >> mm->arch->geometry.page_shift));
+	fl_store(&fl_frame_meta(mm->frames, pfn)->maps, 1);
+	fl_mm_own_frame(mm, v, page, pfn);
 	return fl_pte_make(pfn, fl_pte_prot(mm->arch, v->flags) | FL_PTE_EXCL | flags);
 }
 

@@ -66,7 +66,6 @@ static bool sole_owner(struct fl_mm *mm, fl_pte e)
 /* Make the frame writable where it is, if nobody else has it; else take a reference on it, *copy. */
 static enum fl_step reuse(struct fl_fault_ctx *c, fl_pte seen, bool *copy)
 {
-	struct fl_frame *m = fl_frame_meta(c->mm->frames, fl_pte_pfn(seen));
 	struct fl_table *t;
 	enum fl_step why;
 	unsigned i;
@@ -76,11 +75,8 @@ static enum fl_step reuse(struct fl_fault_ctx *c, fl_pte seen, bool *copy)
 	if (!t)
 		return why;
 	if ((seen & FL_PTE_EXCL) || sole_owner(c->mm, seen)) {
-		if (!(seen & FL_PTE_EXCL)) {
-			m->owner = c->mm;
-			m->index = (uintptr_t)(c->vma->pgoff +
-					       ((c->page - c->vma->start) >> c->mm->arch->geometry.page_shift));
-		}
+		if (!(seen & FL_PTE_EXCL))
+			fl_mm_own_frame(c->mm, c->vma, c->page, fl_pte_pfn(seen));
 		/* More rights, the same frame: nothing to flush. */
 		fl_entry_flags(t, i, 0,
 			       fl_pte_prot(c->mm->arch, c->vma->flags) | FL_PTE_EXCL | FL_PTE_YOUNG | FL_PTE_DIRTY);

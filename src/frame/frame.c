@@ -217,7 +217,8 @@ void fl_frame_pin(struct fl_frames *f, fl_pfn pfn)
 	if (pfn == f->zero)
 		return;
 	fl_frame_get(f, pfn);
-	fl_add(&fl_frame_meta(f, pfn)->pins, 1); /* partner: fl_frame_pinned */
+	fl_add(&fl_frame_meta(f, pfn)->pins, 1);
+	fl_fence(); /* before the caller's second look at the entry; partner: fl_frame_pinned, after its change */
 }
 
 void fl_frame_unpin(struct fl_frames *f, fl_pfn pfn)

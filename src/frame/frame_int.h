@@ -33,8 +33,8 @@ struct fl_frame *fl_frame_meta(const struct fl_frames *f, fl_pfn pfn);
 /* Somebody outside the engine may still use it: fork copies it at once. */
 static inline bool fl_frame_pinned(const struct fl_frame *m)
 {
-	/* Partner: fl_frame_pin. Under the leaf lock of its entry, with the machine's write access gone, no new pin can come. */
-	return (fl_load_acquire(&m->pins) & (((uint32_t)1 << FL_FRAME_ORDER_SHIFT) - 1)) != 0;
+	/* Sequentially consistent, after the right to write has gone from the entry. Partner: the fence in fl_frame_pin. */
+	return (fl_load_seq(&m->pins) & (((uint32_t)1 << FL_FRAME_ORDER_SHIFT) - 1)) != 0;
 }
 
 static inline unsigned fl_frame_order(const struct fl_frame *m)

@@ -15,6 +15,7 @@
 struct copy {
 	struct fl_mm *mm, *child;
 	struct fl_task *task;
+	const struct fl_vma *vma; /* the parent's, under way */
 	struct fl_gather gather;
 };
 
@@ -85,7 +86,7 @@ static int copy_vmas(struct fl_mm *mm, struct fl_mm *child)
 }
 
 /* A pinned frame stays the parent's alone: whoever pinned it reads and writes what the parent has. */
-static int copy_frame(struct copy *c, fl_pte e, fl_pte *out)
+static int copy_frame(struct copy *c, fl_va va, fl_pte e, fl_pte *out)
 {
 	fl_pfn pfn = fl_frame_alloc(c->task);
 
@@ -94,6 +95,7 @@ static int copy_frame(struct copy *c, fl_pte e, fl_pte *out)
 	fl_port_copy(fl_frame_data(c->mm->frames, pfn), fl_frame_data(c->mm->frames, fl_pte_pfn(e)),
 		     (size_t)fl_mm_page(c->mm));
 	fl_store(&fl_frame_meta(c->mm->frames, pfn)->maps, 1);
+	fl_mm_own_frame(c->child, c->vma, va, pfn);
 	*out = fl_pte_make(pfn, (e & FL_PTE_RWX) | FL_PTE_EXCL | FL_PTE_DIRTY);
 	return 0;
 }
@@ -101,17 +103,21 @@ static int copy_frame(struct copy *c, fl_pte e, fl_pte *out)
 /* The child's entry for the parent's present entry i. */
 static int share_entry(struct copy *c, struct fl_table *t, unsigned i, fl_va va, fl_pte *out)
 {
-	fl_pte e = fl_entry_get(t, i);
+	fl_pte e = fl_entry_get(t, i), own = e & (FL_PTE_WRITE | FL_PTE_EXCL);
 	struct fl_frame *m;
 
 	*out = e & ~(FL_PTE_WRITE | FL_PTE_EXCL | FL_PTE_YOUNG | FL_PTE_UFFD_WP);
 	if (e & FL_PTE_ZERO)
 		return 0;
 	m = fl_frame_meta(c->mm->frames, fl_pte_pfn(e));
-	if (fl_frame_pinned(m))
-		return copy_frame(c, e, out);
-	if (e & (FL_PTE_WRITE | FL_PTE_EXCL))
-		e = fl_entry_flags(t, i, FL_PTE_WRITE | FL_PTE_EXCL, 0);
+	if (own)
+		fl_entry_flags(t, i, own, 0);
+	/* Only now: who pins, looks at the entry again afterwards (fl_frame_pin). Either it sees no WRITE, or we the pin. */
+	if (fl_frame_pinned(m)) {
+		if (own)
+			fl_entry_flags(t, i, 0, own);
+		return copy_frame(c, va, e, out);
+	}
 	if (e & FL_PTE_WRITE)
 		fl_gather_protected(&c->gather, va, fl_mm_page(c->mm));
 	fl_frame_get(c->mm->frames, fl_pte_pfn(e));
@@ -175,6 +181,7 @@ static int copy_tables(struct copy *c)
 		if (v->start != last)
 			fl_gather_flush(&c->gather);
 		last = v->end;
+		c->vma = v;
 		err = fl_tables_for_each(&c->mm->tables, v->start, v->end, copy_table, c);
 	}
 	fl_gather_end(&c->gather);

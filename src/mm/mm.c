@@ -7,6 +7,7 @@
  *
  * Both are atomic. What create sets never changes.
  */
+#include "frame/frame_int.h"
 #include "mm/mm_int.h"
 
 #define DEFAULT_MAX_MAPS 65530u
@@ -102,7 +103,6 @@ static void unmap_everything(struct fl_mm *mm)
 	struct fl_vma *v, *all = NULL;
 	fl_va va = 0;
 
-	fl_store_release(&mm->dead, 1);
 	fl_mm_zap(mm, NULL, 0, mm->arch->task_size, true);
 	while ((v = fl_index_find(&mm->index, va)) != NULL) {
 		va = v->end;
@@ -136,6 +136,14 @@ const struct fl_arch *fl_mm_arch(struct fl_mm *mm)
 void *fl_mm_machine(struct fl_mm *mm)
 {
 	return mm->machine;
+}
+
+void fl_mm_own_frame(struct fl_mm *mm, const struct fl_vma *v, fl_va page, fl_pfn pfn)
+{
+	struct fl_frame *m = fl_frame_meta(mm->frames, pfn);
+
+	m->owner = mm;
+	m->index = (uintptr_t)(v->pgoff + fl_pages(mm, page - v->start));
 }
 
 bool fl_mm_next_vma(struct fl_mm *mm, fl_va va, struct fl_vma_info *info)

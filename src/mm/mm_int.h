@@ -35,7 +35,6 @@ struct fl_mm {
 	uintptr_t data_pages;   /* (a) of private writable VMAs that are no stack */
 	uintptr_t locked_pages; /* (a) */
 	uint32_t next_anon_id;  /* (a) */
-	uint32_t dead;          /* (a) the mappings are gone: a uffd context that comes now answers ESRCH */
 	bool forked;            /* (i) made by fork, which leaves neighbours unmerged that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
@@ -153,6 +152,9 @@ static inline struct fl_vma *fl_mm_vma_at(struct fl_mm *mm, fl_va va)
 {
 	return fl_index_find_in(&mm->index, va, va + 1);
 }
+
+/* Frame pfn is mm's alone, at page of v: what a reverse map goes by. Under the leaf lock of its only entry, or before. */
+void fl_mm_own_frame(struct fl_mm *mm, const struct fl_vma *v, fl_va page, fl_pfn pfn);
 
 /* Is any VMA in [start, end)? */
 static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)

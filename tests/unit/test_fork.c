@@ -217,6 +217,64 @@ static void no_frame_for_a_pinned_page_is_enomem(void **state)
 	poke(&w.cpu, page(0), 1);
 }
 
+/* Pin against fork, by the rule of faultline/frame.h. A pin that is confirmed is one that fork knows of. */
+static fl_pfn pinned;
+static struct fl_mm *forked;
+
+static void pin_and_confirm(void *arg)
+{
+	struct thread *t = arg;
+	struct fl_translation first, again;
+
+	pinned = FL_PFN_NONE;
+	if (!fl_mm_walk(t->task.mm, page(0), FL_WRITE, &first))
+		return;
+	fl_frame_pin(w.frames, first.pfn);
+	if (fl_mm_walk(t->task.mm, page(0), FL_WRITE, &again) && again.pfn == first.pfn)
+		pinned = first.pfn;
+	else
+		fl_frame_unpin(w.frames, first.pfn);
+}
+
+static void fork_once(void *arg)
+{
+	struct thread *t = arg;
+
+	CHECK(fl_mm_fork(&t->task, &forked) == 0);
+}
+
+static void pin_against_fork(size_t schedule)
+{
+	void (*const body[])(void *) = {pin_and_confirm, fork_once};
+	struct fl_translation of_child;
+	struct thread t[2];
+	void *const arg[] = {&t[0], &t[1]};
+
+	(void)schedule;
+	open_world(NULL);
+	world_map(&w, page(0), 1, RW);
+	poke(&w.cpu, page(0), 1);
+	thread_open(&t[0], &w, w.mm, 1);
+	thread_open(&t[1], &w, w.mm, 2);
+	run_concurrently(body, arg, 2);
+	CHECK(fl_mm_walk(forked, page(0), FL_READ, &of_child));
+	CHECK(pinned == FL_PFN_NONE || of_child.pfn != pinned);
+	if (pinned != FL_PFN_NONE) {
+		CHECK(poke(&w.cpu, page(0), 2) == FL_KIND_NONE);
+		fl_frame_unpin(w.frames, pinned);
+	}
+	fl_mm_put(forked);
+	thread_close(&t[0]);
+	thread_close(&t[1]);
+	close_world(NULL);
+}
+
+static void pin_that_is_confirmed_stays_the_parents(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(400, 1500), pin_against_fork);
+}
+
 /* Two pages in different tables; the writer is always at x before it is at y. */
 static fl_va const x = BASE, y = BASE + FAR;
 static uint32_t stop;
@@ -288,6 +346,7 @@ int main(void)
 		TEST(grandchildren_share_and_part),
 		cmocka_unit_test(failed_allocation_leaves_the_parent),
 		TEST(no_frame_for_a_pinned_page_is_enomem),
+		cmocka_unit_test(pin_that_is_confirmed_stays_the_parents),
 		cmocka_unit_test(child_sees_no_write_without_those_before_it),
 	};
 
