@@ -198,7 +198,8 @@ static uint32_t shared_id(const struct fl_mm *mm, const struct fl_vma *v, const 
 
 uint32_t fl_vma_anon_id(struct fl_mm *mm, struct fl_vma *v)
 {
-	uint32_t id = fl_load(&v->anon_id), none = 0;
+	/* Also where somebody else gave it: before our load of the mark. Partner: inherit_anon_id in change.c. */
+	uint32_t id = fl_load_seq(&v->anon_id), none = 0;
 
 	if (FL_LIKELY(id != 0))
 		return id;
