@@ -19,8 +19,9 @@ struct fl_machine_ops {
 	/*
 	 * Forget translations of [start, end) in this address space, and return only when none is in use any more: after
 	 * the return nobody reads or writes the old frames through them, and they may be reused. May be called with
-	 * page-table locks held, so it must not call into the engine; a thread that waits inside the engine uses no
-	 * translation. The range is page-aligned and may cover pages that were never cached. Cannot fail.
+	 * page-table locks held and in an rcu section, so it must not call into the engine (fl_mm_walk aside, which takes
+	 * no lock) nor wait for a grace period; a thread that waits inside the engine uses no translation. The range is
+	 * page-aligned and may cover pages that were never cached. Cannot fail.
 	 */
 	void (*flush)(void *machine, fl_va start, fl_va end, enum fl_flush_kind kind);
 	/*
@@ -30,8 +31,11 @@ struct fl_machine_ops {
 	 */
 	size_t (*foreign_read)(void *machine, void *dst, fl_va va, size_t n);
 	size_t (*foreign_write)(void *machine, fl_va va, const void *src, size_t n);
-	/* An address space made by fork needs a machine of its own: the context for child, or NULL (fork fails with
-	 * ENOMEM). Called before the child has any mapping. drop: the address space is gone. */
+	/*
+	 * An address space made by fork needs a machine of its own: the context for child, or NULL (fork fails with
+	 * ENOMEM). Called before the child has any mapping. No op: the child has no machine. drop: the address space is
+	 * gone; may be NULL.
+	 */
 	void *(*fork)(void *machine, struct fl_mm *child);
 	void (*drop)(void *machine);
 };

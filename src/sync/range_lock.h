@@ -2,7 +2,7 @@
 /*
  * Range locks: exclusive or shared locks on intervals of addresses, first come first served where they overlap.
  *
- * A request lives on the stack of whoever holds it. The mutex guards both lists and every request's fields. Nothing is
+ * A request lives on the stack of whoever holds it. The mutex guards the list and every request's fields. Nothing is
  * allocated, so locking fails only by a signal.
  */
 #ifndef FL_SYNC_RANGE_LOCK_H

@@ -91,8 +91,8 @@ unsigned fl_leaf_index(const struct fl_tables *pt, fl_va va);
 fl_va fl_leaf_end(const struct fl_tables *pt, fl_va va);
 
 /*
- * The leaf table of va, locked; NULL if there is none, or if it went away under the lock. The caller is in an rcu section,
- * or holds a range lock that keeps it. Slots are read seq_cst (rule 6).
+ * The leaf table of va, locked; NULL if there is none, or if it went away under the lock. The caller is in an rcu section
+ * until it has the lock (a range lock keeps no table), or nobody else knows these tables. Slots are read seq_cst (rule 6).
  */
 FL_MUST_CHECK struct fl_table *fl_table_lock(struct fl_tables *pt, fl_va va);
 void fl_table_unlock(struct fl_table *t);
