@@ -2,7 +2,7 @@
 /*
  * On which core the guest's threads run. Across cores a stop is several times dearer than on one.
  *
- *   pulled   a thread that stops often (PULL_STOPS within HOLD_NS) shares the supervisor's core, as does its agent; it is
+ *   pulled   a thread that stops often (PULL_STOPS, each within CLOSE_NS of the one before) shares the supervisor's core, as does its agent; it is
  *            let go when it has not stopped for HOLD_NS
  *   core     the supervisor keeps to one core while any thread is pulled to it, and is free otherwise
  *
@@ -18,7 +18,8 @@
 
 #include "linux/host.h"
 
-#define HOLD_NS 10000000ull
+#define HOLD_NS 3000000ull
+#define CLOSE_NS 300000ull
 #define PULL_STOPS 8u
 
 static long mask_get(pid_t tid, uint64_t *mask, size_t size)
@@ -144,7 +145,7 @@ void fl_affinity_stop(struct guest_thread *th)
 	if (h->never_pull)
 		return;
 	now = fl_now_ns();
-	if (now - th->last_stop_ns > HOLD_NS)
+	if (now - th->last_stop_ns > CLOSE_NS)
 		th->stops = 0;
 	th->last_stop_ns = now;
 	if (!th->pulled && ++th->stops >= PULL_STOPS)
