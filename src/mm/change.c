@@ -34,7 +34,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->task = t;
 	c->n = 0;
 	c->old = NULL;
-	c->keeps = c->apart = false;
+	c->keeps = c->apart = c->alone = false;
 	c->stock = NULL;
 	c->reserve.nodes = 0;
 }
@@ -213,7 +213,7 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	if (r) {
 		struct fl_vma rest = part_of(c->mm, r, end, r->end);
 
-		if (put && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
+		if (put && !c->alone && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
 			merge(&piece[n - 1], &rest);
 			c->to = r->end;
 		} else if (r->start < end) {
@@ -304,6 +304,7 @@ void fl_change_commit(struct fl_change *c)
 	c->n = 0;
 	fl_vma_free_rcu(c->old);
 	c->old = NULL;
+	c->keeps = c->apart = c->alone = false;
 }
 
 int fl_change_stock(struct fl_change *c, const struct fl_change *locked)
@@ -381,6 +382,5 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
 	fl_gather_end(&g);
 	fl_change_commit(c);
-	c->keeps = false;
 	return 0;
 }

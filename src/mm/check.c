@@ -45,8 +45,9 @@ static bool check_vmas(struct check *c)
 	for (va = 0; (v = fl_index_find(&mm->index, va)) != NULL; va = v->end) {
 		if (!check_vma(c, v))
 			return false;
-		/* Fork and the growth of stacks merge nothing. */
-		if (prev && !mm->forked && !(v->flags & FL_VM_GROWSDOWN) && fl_vma_can_merge(prev, v, fl_mm_shift(mm)))
+		/* Fork, DONTUNMAP and the growth of stacks merge nothing. */
+		if (prev && !fl_load(&mm->unmerged) && !(v->flags & FL_VM_GROWSDOWN) &&
+		    fl_vma_can_merge(prev, v, fl_mm_shift(mm)))
 			return fail(c, "vma: two neighbours should be one");
 		pages = (uintptr_t)fl_pages(mm, v->end - v->start);
 		total += pages;

@@ -211,7 +211,7 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 	err = fl_mm_create(&config, &child);
 	if (err)
 		return err;
-	child->forked = true;
+	fl_store(&child->unmerged, 1);
 	fl_store(&child->brk_size, fl_load(&mm->brk_size));
 	if (mm->ops && mm->ops->fork) {
 		machine = mm->ops->fork(mm->machine, child);

@@ -35,7 +35,7 @@ struct fl_mm {
 	uintptr_t data_pages;   /* (a) of private writable VMAs that are no stack */
 	uintptr_t locked_pages; /* (a) */
 	uint32_t next_anon_id;  /* (a) */
-	bool forked;            /* (i) made by fork, which leaves neighbours unmerged that lost what told them apart */
+	uint32_t unmerged;      /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
 
@@ -97,7 +97,8 @@ struct fl_change {
 	fl_va lo, hi;          /* locked */
 	fl_va start, end;      /* the step: the range that its caller names */
 	bool keeps;            /* the pages there stay what they are */
-	bool apart;            /* it does not become one with what is to the left */
+	bool apart;            /* it does not become one with what is to the left, */
+	bool alone;            /* nor with what is to the right */
 	fl_va from, to;        /* whole VMAs in [from, to) are replaced... */
 	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;

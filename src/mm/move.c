@@ -203,6 +203,9 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 	r->change.keeps = len < v->end - v->start;
 	if (!r->change.keeps)
 		rest.anon_id = 0;
+	/* As Linux, which only takes the pages out: nothing is merged. */
+	r->change.apart = r->change.alone = true;
+	fl_store(&r->mm->unmerged, 1);
 	return fl_change_prepare(&r->change, v->start, v->end, &rest);
 }
 

@@ -242,6 +242,22 @@ static void dontunmap_leaves_an_empty_mapping(void **state)
 	peek(&w.cpu, page(0), 0);
 }
 
+/* Two mappings that only their pages' identities keep apart: without its pages the first could be merged, and is not. */
+static void dontunmap_merges_nothing(void **state)
+{
+	unsigned at;
+
+	(void)state;
+	world_map(&w, page(0), 4, RW);
+	assert_int_equal(fl_madvise(&w.task, page(0), 2 * PAGE, FL_MADV_DONTFORK), 0);
+	fill(0, 4);
+	assert_int_equal(fl_madvise(&w.task, page(0), 2 * PAGE, FL_MADV_DOFORK), 0);
+	expect_layout(&w, "0-2 rw-, 2-4 rw-");
+	assert_int_equal(remap(0, 2, 2, DONTUNMAP | FL_MREMAP_FIXED, 10, &at), 0);
+	expect_layout(&w, "0-2 rw-, 2-4 rw-, 10-12 rw-");
+	expect_moved(0, 2, 10);
+}
+
 static void locked_mapping_is_filled_where_it_grows(void **state)
 {
 	const struct fl_mm_config config = {.limit_memlock = 6 * PAGE};
@@ -323,6 +339,7 @@ int main(void)
 		TEST(unfaulted_mapping_merges_where_it_goes),
 		TEST(several_mappings_move_together),
 		TEST(dontunmap_leaves_an_empty_mapping),
+		TEST(dontunmap_merges_nothing),
 		TEST(locked_mapping_is_filled_where_it_grows),
 		TEST(foreign_mapping_is_left_alone),
 		cmocka_unit_test(failed_allocation_changes_nothing),
