@@ -13,12 +13,29 @@
 #define DEFAULT_MAX_MAPS 65530u
 #define STACK_GUARD_PAGES 256u
 
+/* What faultline/arch.h says of a geometry, and tables that reach all user addresses. */
+static bool arch_ok(const struct fl_arch *arch)
+{
+	const struct fl_geometry *geo = &arch->geometry;
+	unsigned bits = geo->page_shift, i;
+
+	if (geo->levels < 2 || geo->levels > FL_MAX_LEVELS || arch->task_size & (((fl_va)1 << bits) - 1))
+		return false;
+	for (i = 0; i < geo->levels; i++) {
+		if (bits > 63 || geo->index_bits[i] < 2 || geo->index_bits[i] > 13)
+			return false;
+		bits += geo->index_bits[i];
+	}
+	return arch->task_size && (bits > 63 || !((arch->task_size - 1) >> bits));
+}
+
 static bool config_ok(const struct fl_mm_config *c, const struct fl_arch *arch)
 {
-	fl_va below = ((fl_va)1 << arch->geometry.page_shift) - 1;
+	fl_va below;
 
-	if (!c->frames || fl_frames_page_shift(c->frames) != arch->geometry.page_shift)
+	if (!c->frames || fl_frames_page_shift(c->frames) != arch->geometry.page_shift || !arch_ok(arch))
 		return false;
+	below = ((fl_va)1 << arch->geometry.page_shift) - 1;
 	if ((c->brk | c->mmap_lo | c->mmap_hi | c->min_addr) & below)
 		return false;
 	return c->mmap_lo <= c->mmap_hi && c->mmap_hi <= arch->task_size && c->brk <= arch->task_size &&

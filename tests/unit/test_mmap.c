@@ -352,12 +352,48 @@ static void unmapping_flushes_what_was_mapped_and_nothing_between(void **state)
 	fl_task_exit(&t);
 }
 
+static int create(const struct fl_arch *arch)
+{
+	const struct fl_mm_config config = {.arch = arch, .frames = w.frames};
+	struct fl_mm *mm = NULL;
+	int err = fl_mm_create(&config, &mm);
+
+	if (!err)
+		fl_mm_put(mm);
+	return err;
+}
+
+static void architecture_whose_tables_cannot_serve_it_is_refused(void **state)
+{
+	struct fl_arch arch = fl_arch_x86_64;
+
+	(void)state;
+	assert_int_equal(create(&arch), 0);
+	arch.geometry.levels = 1;
+	assert_int_equal(create(&arch), -FL_EINVAL);
+	arch.geometry.levels = 3; /* 39 bits of address, and user addresses of 47 */
+	assert_int_equal(create(&arch), -FL_EINVAL);
+	arch.task_size = (fl_va)1 << 39;
+	assert_int_equal(create(&arch), 0);
+	arch.task_size += 1;
+	assert_int_equal(create(&arch), -FL_EINVAL);
+	arch = fl_arch_x86_64;
+	arch.geometry.index_bits[2] = 14;
+	assert_int_equal(create(&arch), -FL_EINVAL);
+	arch.geometry.index_bits[2] = 0;
+	assert_int_equal(create(&arch), -FL_EINVAL);
+	arch = fl_arch_x86_64;
+	arch.geometry.page_shift = 13;
+	assert_int_equal(create(&arch), -FL_EINVAL);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(bad_arguments_have_linux_errors),
+		TEST(architecture_whose_tables_cannot_serve_it_is_refused),
 		TEST(fixed_noreplace_refuses_what_is_taken),
 		TEST(address_is_chosen_top_down_and_a_hint_is_honoured_where_free),
 		TEST(low_mappings_lie_in_the_second_gigabyte),
