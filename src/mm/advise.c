@@ -187,16 +187,19 @@ static int advise_populate(struct fl_task *t, fl_va start, fl_va end, enum fl_ac
 	uint64_t need = access == FL_WRITE ? FL_VM_WRITE : FL_VM_READ;
 	int err;
 
-	for (; start < end; start += fl_mm_page(mm)) {
+	while (start < end) {
 		if (!fl_mm_next_vma(mm, start, &v) || v.start > start)
 			return -FL_ENOMEM;
-		if (v.vm_flags & FL_VM_FOREIGN)
+		if (v.vm_flags & FL_VM_FOREIGN) {
+			start = v.end;
 			continue;
+		}
 		if (!(v.vm_flags & need))
 			return -FL_EINVAL;
 		err = fl_mm_fault_in(t, start, access);
 		if (err)
 			return err;
+		start += fl_mm_page(mm);
 	}
 	return 0;
 }

@@ -8,8 +8,8 @@
 #include "mm/mm_int.h"
 
 /*
- * MADV_GUARD_INSTALL: what is in [start, end) goes, guard markers come. With a shared range lock. 0, or -FL_ENOMEM with
- * a prefix done.
+ * MADV_GUARD_INSTALL: what is in [start, end) goes, guard markers come. With a shared range lock. 0; -FL_ENOMEM, or
+ * -FL_EINTR (a fatal signal), with a prefix done.
  */
 FL_MUST_CHECK int fl_guard_install(struct fl_task *t, fl_va start, fl_va end);
 /* MADV_GUARD_REMOVE: guard markers go, everything else stays. With a shared range lock. */

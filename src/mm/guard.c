@@ -39,7 +39,7 @@ int fl_guard_install(struct fl_task *t, fl_va start, fl_va end)
 	fl_rcu_read_unlock();
 	fl_mm_gather_begin(&g, mm, t);
 	while (!err && start < end) {
-		err = fl_table_ensure(&mm->tables, start);
+		err = fl_task_interrupted(t, FL_WAIT_KILLABLE) ? -FL_EINTR : fl_table_ensure(&mm->tables, start);
 		if (err)
 			break;
 		fl_rcu_read_lock();

@@ -186,6 +186,23 @@ static void foreign_mappings_are_skipped(void **state)
 	assert_int_equal(advise(1, 2, FL_MADV_GUARD_INSTALL), 0);
 }
 
+/* Nobody waits for a walk over 2^33 pages that are none of ours, nor for markers in as many. */
+static void huge_ranges_take_no_time_to_speak_of(void **state)
+{
+	const fl_va huge = (fl_va)1 << 45;
+	fl_va out;
+
+	(void)state;
+	assert_int_equal(fl_mmap_foreign(&w.task, huge, huge, RW, FL_MAP_PRIVATE | FL_MAP_FIXED, 0, 0, 1, 0, &out), 0);
+	assert_int_equal(fl_madvise(&w.task, huge, huge, FL_MADV_POPULATE_READ), 0);
+	assert_int_equal(fl_munmap(&w.task, huge, huge), 0);
+	assert_int_equal(fl_mmap(&w.task, huge, huge, RW, ANON | FL_MAP_FIXED | FL_MAP_NORESERVE, &out), 0);
+	fl_task_signal(&w.task, FL_SIGNAL_FATAL);
+	assert_int_equal(fl_madvise(&w.task, huge, huge, FL_MADV_GUARD_INSTALL), -FL_EINTR);
+	fl_task_clear_signal(&w.task, FL_SIGNAL_FATAL);
+	assert_int_equal(fl_munmap(&w.task, huge, huge), 0);
+}
+
 static void setup(struct world *world)
 {
 	world_map(world, page(0), 8, RW);
@@ -222,6 +239,7 @@ int main(void)
 		TEST(populate_faults_pages_in_up_to_a_hole),
 		TEST(guards_refuse_every_access_until_removed),
 		TEST(foreign_mappings_are_skipped),
+		TEST(huge_ranges_take_no_time_to_speak_of),
 		cmocka_unit_test(failed_allocation_changes_nothing),
 	};
 
