@@ -8,9 +8,9 @@
  *
  * The second is tried when the first fails. The socket gives the descriptor only to the very task that is waited for.
  *
- * After exec the calls' arguments lie on the new stack, which is the host's. Fork's child may run on a stack of the engine's and has
- * no agent yet that could map anything; they lie in the control page that it has inherited, and `exchange` lets one child
- * at a time have that place.
+ * After exec the calls' arguments lie on the new stack, which is the host's, in place of the program's own for a moment.
+ * Fork's child may run on a stack of the engine's and has no agent yet that could map anything; they lie in the control
+ * page that it has inherited, and `exchange` lets one child at a time have that place.
  *
  * No other locks: one OS thread.
  */
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "linux/host.h"
+#include "linux/io.h"
 
 /* What the guest's calls point to, on its stack. */
 struct exchange {
@@ -173,12 +174,30 @@ static int64_t open_at(struct guest_thread *th, bool early, fl_va at)
 	return r;
 }
 
+/*
+ * On the arguments' own place, and those put back afterwards: below the stack pointer there may be no page yet, and what
+ * writes to another process makes none.
+ */
+static int64_t open_early(struct guest_thread *th)
+{
+	fl_va at = fl_regs(th)->rsp;
+	struct exchange kept;
+	int64_t r;
+
+	if (!get(th, true, at, &kept))
+		return -FL_EFAULT;
+	r = open_at(th, true, at);
+	if (!fl_io_gone(th) && !put(th, true, at, &kept))
+		return -FL_EFAULT;
+	return r;
+}
+
 int64_t fl_memfile_open(struct guest_thread *th, bool early)
 {
 	int64_t r;
 
 	if (early)
-		return open_at(th, true, (fl_regs(th)->rsp - FL_PAGE) & ~63ull);
+		return open_early(th);
 	fl_mutex_lock(&th->g->host->exchange);
 	r = open_at(th, false, FL_HIDDEN_EXCHANGE);
 	fl_mutex_unlock(&th->g->host->exchange);
