@@ -238,6 +238,7 @@ static int agent_start(struct guest_thread *th, struct fl_agent *a, uint64_t fd)
 	if (!first_stop(th->g, a->pid))
 		return -FL_ESRCH;
 	a->core = -1;
+	fl_agent_id(th->g, a->pid, true);
 	ptrace(PTRACE_GETREGS, a->pid, NULL, &regs);
 	regs.rip = FL_HIDDEN_CODE + LOOP_OFFSET;
 	regs.r15 = FL_HIDDEN_CTL;

@@ -83,6 +83,7 @@ struct guest_thread *fl_thread_create(struct guest *g, pid_t tid, struct guest_p
 	th->next = g->threads;
 	g->threads = th;
 	g->host->ended[tid / 64] &= ~(1ull << (tid % 64));
+	fl_agent_id(g, tid, false);
 	hash(th);
 	while (fl_orphan_take(g, tid, &status))
 		fl_thread_push(th, status);

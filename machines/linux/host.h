@@ -54,6 +54,8 @@ struct fl_host {
 	struct fl_agent *agents;
 	uint64_t *
 		ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
+	uint64_t *was_agent; /* bitmap by pid: ids that agents have or had, until a guest task gets one */
+	bool reapers;        /* a guest process has asked to be given orphans */
 	struct guest_thread *graveyard; /* fibers that are done, to be freed outside them */
 	struct fl_mutex exchange;       /* memfile.c: the place in an inherited control page */
 	int giver;                      /* memfile.c: the socket, or 0 */
@@ -85,6 +87,9 @@ void fl_loop_drain(struct guest *g);
 bool fl_orphan_take(struct guest *g, pid_t pid, int *status);
 /* The end of this task has been seen; if it is reported once more, that is nothing new. */
 void fl_ended_note(struct guest *g, pid_t pid);
+/* Does or did an agent have this id? Guests must not see it. children.c */
+bool fl_agent_was(const struct guest *g, pid_t pid);
+void fl_agent_id(struct guest *g, pid_t pid, bool agent);
 /* The tick is wanted (nests). */
 void fl_timer_want(struct guest *g, bool on);
 /* A status for a thread, from wherever it was found. */
@@ -232,6 +237,8 @@ enum fl_access fl_decode_access(struct guest_thread *th, fl_va addr);
 /* sys_proc.c, exec.c, orphan.c */
 void fl_clone_event(struct guest_thread *th);
 void fl_exec_register(void);
+void fl_children_register(void); /* children.c */
+void fl_prctl_register(void);    /* prctl.c */
 /* An orphan that runs in a copy of this address space, or in it: its id, or 0. */
 pid_t fl_orphan_of(struct guest *g, struct guest_mm *gm);
 /* Kill those that turn up when it is too late. */

@@ -128,7 +128,9 @@ int fl_linux_run(const struct fl_run_options *o, struct run_observer *obs, struc
 	memset(res, 0, sizeof(*res));
 	if (h)
 		h->ended = calloc(FL_PID_MAX / 64, sizeof(*h->ended));
-	if (g && h && h->ended) {
+	if (h)
+		h->was_agent = calloc(FL_PID_MAX / 64, sizeof(*h->was_agent));
+	if (g && h && h->ended && h->was_agent) {
 		g->opt = o;
 		g->obs = obs ? obs : &silent;
 		g->res = res;
@@ -142,8 +144,10 @@ int fl_linux_run(const struct fl_run_options *o, struct run_observer *obs, struc
 	} else {
 		r = fail(res, "cannot start", ENOMEM);
 	}
-	if (h)
+	if (h) {
 		free(h->ended);
+		free(h->was_agent);
+	}
 	free(h);
 	free(g);
 	return r;

@@ -257,4 +257,6 @@ void fl_proc_register(void)
 	fl_sys_register(SYS_rseq, FL_SYS_ENOSYS, 0, NULL);
 	fl_sys_register(SYS_ptrace, FL_SYS_ALWAYS, 0, sys_ptrace);
 	fl_exec_register();
+	fl_children_register();
+	fl_prctl_register();
 }
