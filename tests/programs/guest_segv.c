@@ -118,8 +118,6 @@ static void nesting(void)
 	printf("nested depth %d, values %d %d\n", depth, nested_at[0], nested_at[P]);
 }
 
-static volatile int usr_in_segv;
-
 static void usr(int s, siginfo_t *si, void *uc)
 {
 	sigset_t now;
