@@ -23,7 +23,10 @@
 void fl_port_fail_alloc_after(long n);
 /* True if an allocation was made to fail since fl_port_fail_alloc_after was last called. */
 bool fl_port_fail_alloc_hit(void);
-/* How many allocations were tried since fl_port_fail_alloc_after was last called with n >= 0 and until it is called again. */
+/*
+ * How many allocations were tried since fl_port_fail_alloc_after was last called with n >= 0 and until it is called
+ * again.
+ */
 long fl_port_alloc_count(void);
 
 #endif

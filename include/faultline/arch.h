@@ -25,12 +25,15 @@ struct fl_arch {
 	fl_va task_size;  /* first address that is not the user's */
 	fl_va first_user; /* lowest address a mapping may have, mmap_min_addr aside */
 	/*
-	 * A fault is allowed when (vma flags & mask) is non-zero. Indexed by what the access wants. The *_prot masks are
-	 * for a fault that found a present entry which refused it (x86: error code bit 0).
+	 * A fault is allowed when (vma flags & mask) is non-zero. Indexed by what the access wants. The *_prot masks
+	 * are for a fault that found a present entry which refused it (x86: error code bit 0).
 	 */
 	uint8_t read_mask, write_mask, exec_mask;
 	uint8_t read_prot_mask, exec_prot_mask;
-	/* Bytes that a user access may lie below the stack pointer and still grow a stack; FL_NO_SP_RULE: anything goes. */
+	/*
+	 * Bytes that a user access may lie below the stack pointer and still grow a stack; FL_NO_SP_RULE: anything
+	 * goes.
+	 */
 	uint32_t stack_slack;
 	/* si_code for an access that the VMA's flags refuse, and for one with no VMA. */
 	uint8_t accerr_code, maperr_code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one fault entry. A machine's decoder fills a struct fl_fault; fl_handle_fault does everything else and says what to do.
+ * The one fault entry. A machine's decoder fills a struct fl_fault; fl_handle_fault does everything else and says what
+ * to do.
  */
 #ifndef FAULTLINE_FAULT_H
 #define FAULTLINE_FAULT_H
@@ -62,7 +63,8 @@ struct fl_fault {
 /*
  * Resolve a fault of task in its address space. Locks: none held, none left. May sleep unless page faults are disabled.
  * A task with no address space, or with page faults disabled, gets KERNEL_FIXUP (kernel mode) or BAD_AREA (user mode).
- * Source: the rules of Linux's per-architecture handlers, as one function with final results (seed "generic fault handler").
+ * Source: the rules of Linux's per-architecture handlers, as one function with final results (seed "generic fault
+ * handler").
  */
 FL_MUST_CHECK enum fl_outcome fl_handle_fault(struct fl_task *task, struct fl_fault *fault);
 

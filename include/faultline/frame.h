@@ -24,8 +24,8 @@ FL_BEGIN_C
  */
 int fl_frames_create(void *base, uint64_t bytes, unsigned page_shift, struct fl_frames **out);
 /*
- * The arena is all zero at this moment, as memory fresh from a host is: a frame is not cleared before its first use. To be called
- * right after fl_frames_create.
+ * The arena is all zero at this moment, as memory fresh from a host is: a frame is not cleared before its first use. To
+ * be called right after fl_frames_create.
  */
 void fl_frames_assume_zero(struct fl_frames *f);
 /* Every task and address space on it must be gone. Reports frames that are still referenced: 0 means no leak. */
@@ -36,7 +36,10 @@ void *fl_frame_data(const struct fl_frames *f, fl_pfn pfn);
 fl_pfn fl_frames_zero_pfn(const struct fl_frames *f);
 unsigned fl_frames_page_shift(const struct fl_frames *f);
 uint64_t fl_frames_total(const struct fl_frames *f);
-/* Frames not free, the zero frame among them; those in per-task caches count as free. peak: the most there ever were (approximate by a cache). */
+/*
+ * Frames not free, the zero frame among them; those in per-task caches count as free. peak: the most there ever were
+ * (approximate by a cache).
+ */
 uint64_t fl_frames_used(const struct fl_frames *f);
 uint64_t fl_frames_peak(const struct fl_frames *f);
 

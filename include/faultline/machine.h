@@ -17,11 +17,11 @@ enum fl_flush_kind {
 
 struct fl_machine_ops {
 	/*
-	 * Forget translations of [start, end) in this address space, and return only when none is in use any more: after
-	 * the return nobody reads or writes the old frames through them, and they may be reused. May be called with
-	 * page-table locks held and in an rcu section, so it must not call into the engine (fl_mm_walk aside, which takes
-	 * no lock) nor wait for a grace period; a thread that waits inside the engine uses no translation. The range is
-	 * page-aligned and may cover pages that were never cached. Cannot fail.
+	 * Forget translations of [start, end) in this address space, and return only when none is in use any more:
+	 * after the return nobody reads or writes the old frames through them, and they may be reused. May be called
+	 * with page-table locks held and in an rcu section, so it must not call into the engine (fl_mm_walk aside,
+	 * which takes no lock) nor wait for a grace period; a thread that waits inside the engine uses no translation.
+	 * The range is page-aligned and may cover pages that were never cached. Cannot fail.
 	 */
 	void (*flush)(void *machine, fl_va start, fl_va end, enum fl_flush_kind kind);
 	/*

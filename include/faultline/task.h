@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A task: one thread of a guest, as the engine sees it. It is the engine's "current": whoever calls into the engine passes
- * the task on whose behalf he calls, and no two threads use one task at once (fl_task_signal alone may come from anywhere).
+ * A task: one thread of a guest, as the engine sees it. It is the engine's "current": whoever calls into the engine
+ * passes the task on whose behalf he calls, and no two threads use one task at once (fl_task_signal alone may come from
+ * anywhere).
  * The embedder allocates it; its size is public, its fields are the engine's.
  */
 #ifndef FAULTLINE_TASK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel side's way to user memory: copies with fixups. Every page goes through the tables as the user's own access would,
- * so protection, copy-on-write and userfaultfd apply. Return values are Linux's: bytes NOT done, 0 for all.
+ * The kernel side's way to user memory: copies with fixups. Every page goes through the tables as the user's own access
+ * would, so protection, copy-on-write and userfaultfd apply. Return values are Linux's: bytes NOT done, 0 for all.
  */
 #ifndef FAULTLINE_UACCESS_H
 #define FAULTLINE_UACCESS_H

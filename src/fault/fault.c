@@ -9,8 +9,8 @@
  * Progress. A look that fails because a table or an entry changed was overtaken by somebody who got something done: it
  * is simply repeated. A look that meets a writer's mark would only meet it again until the writer commits; after
  * SPECULATIONS of them the fault takes the range lock of its page, shared, and so waits for the writer. With that lock
- * no mark can appear. It is taken also before a fault is refused because nothing is mapped: a call that does its work in
- * several steps (mremap over another mapping) may be between two of them.
+ * no mark can appear. It is taken also before a fault is refused because nothing is mapped: a call that does its work
+ * in several steps (mremap over another mapping) may be between two of them.
  *
  * In kernel mode every refusal is KERNEL_FIXUP. The signal of a refusal in user mode is the architecture's.
  *

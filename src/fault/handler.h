@@ -2,8 +2,8 @@
 /*
  * What the parts of the fault path share. One context a fault, on the stack of whoever took it; no lock.
  *
- *   step    what one look at the address space came to. A look never sleeps: what must wait is named by its step, and done by
- *           fl_handle_fault with nothing held
+ *   step    what one look at the address space came to. A look never sleeps: what must wait is named by its step, and
+ *           done by fl_handle_fault with nothing held
  *   spare   a frame taken for this fault and not installed yet. It is kept while the fault looks again, so that a retry
  *           neither allocates nor clears twice
  */

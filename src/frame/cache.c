@@ -6,7 +6,8 @@
  *   free[]  single frames, descending; the lowest, which is the last, is handed out first
  *
  * Both are handed out in ascending order, so that a machine's mappings of neighbouring pages merge. Runs start at
- * multiples of a pair of metadata cache lines, as far as the arena has such, so that two tasks seldom write to one line.
+ * multiples of a pair of metadata cache lines, as far as the arena has such, so that two tasks seldom write to one
+ * line.
  * When free[] is full its upper half goes back to the arena.
  *
  * No caching when run_max is 1 (arena.h): then a task takes one frame at a time and keeps none.
@@ -86,8 +87,8 @@ static fl_pfn pop(struct fl_task *t)
 }
 
 /*
- * Take up to max frames from the arena, the lowest it has: as one run or, where the arena is in pieces, as single frames. A
- * large block is never begun in the middle of that, so that runs stay aligned. Under the mutex.
+ * Take up to max frames from the arena, the lowest it has: as one run or, where the arena is in pieces, as single
+ * frames. A large block is never begun in the middle of that, so that runs stay aligned. Under the mutex.
  */
 static void take_ahead(struct fl_frames *f, struct fl_task *t, uint32_t max)
 {

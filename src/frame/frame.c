@@ -200,7 +200,10 @@ void fl_frame_put(struct fl_frames *f, struct fl_task *t, fl_pfn pfn)
 
 	if (pfn == f->zero)
 		return;
-	/* The last one must see what all others did to the frame, before anybody uses it anew. Partner: itself, elsewhere. */
+	/*
+	 * The last one must see what all others did to the frame, before anybody uses it anew. Partner: itself,
+	 * elsewhere.
+	 */
 	refs = fl_add(&m->refs, -1);
 	FL_ASSERT(refs != UINT32_MAX);
 	if (refs)

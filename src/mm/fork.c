@@ -112,7 +112,10 @@ static int share_entry(struct copy *c, struct fl_table *t, unsigned i, fl_va va,
 	m = fl_frame_meta(c->mm->frames, fl_pte_pfn(e));
 	if (own)
 		fl_entry_flags(t, i, own, 0);
-	/* Only now: who pins, looks at the entry again afterwards (fl_frame_pin). Either it sees no WRITE, or we the pin. */
+	/*
+	 * Only now: who pins, looks at the entry again afterwards (fl_frame_pin). Either it sees no WRITE, or we the
+	 * pin.
+	 */
 	if (fl_frame_pinned(m)) {
 		if (own)
 			fl_entry_flags(t, i, 0, own);

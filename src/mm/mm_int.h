@@ -154,7 +154,9 @@ static inline struct fl_vma *fl_mm_vma_at(struct fl_mm *mm, fl_va va)
 	return fl_index_find_in(&mm->index, va, va + 1);
 }
 
-/* Frame pfn is mm's alone, at page of v: what a reverse map goes by. Under the leaf lock of its only entry, or before. */
+/*
+ * Frame pfn is mm's alone, at page of v: what a reverse map goes by. Under the leaf lock of its only entry, or before.
+ */
 void fl_mm_own_frame(struct fl_mm *mm, const struct fl_vma *v, fl_va page, fl_pfn pfn);
 
 /* Is any VMA in [start, end)? */
@@ -164,8 +166,8 @@ static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
 }
 
 /*
- * Clear the entries of [start, end) and give back what they held, flushed. The VMAs are still in the index. With a range
- * lock of any mode. guards: guard markers go as well.
+ * Clear the entries of [start, end) and give back what they held, flushed. The VMAs are still in the index. With a
+ * range lock of any mode. guards: guard markers go as well.
  */
 void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards);
 /* Remove what is mapped in [start, end), as one step of c, whose lock covers it. -FL_ENOMEM with nothing changed. */

@@ -109,7 +109,10 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
 	return 0;
 }
 
-/* A move may split the source and add the target: Linux keeps room for that, and for what a target that is cleared adds. */
+/*
+ * A move may split the source and add the target: Linux keeps room for that, and for what a target that is cleared
+ * adds.
+ */
 static bool room_to_move(const struct fl_mm *mm, uint32_t more)
 {
 	return (uint64_t)fl_load(&mm->index.count) + more + 3 < mm->max_maps;

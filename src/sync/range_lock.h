@@ -29,8 +29,9 @@ struct fl_range_req {
 };
 
 /*
- * Lock [start, end), which is not empty. Waits as how says. 0, or -FL_EINTR with nothing held. A task may hold several that do
- * not overlap; not even a second shared one over the same addresses, for a writer may have come to wait between the two.
+ * Lock [start, end), which is not empty. Waits as how says. 0, or -FL_EINTR with nothing held. A task may hold several
+ * that do not overlap; not even a second shared one over the same addresses, for a writer may have come to wait between
+ * the two.
  */
 FL_MUST_CHECK int fl_range_lock(struct fl_range_lock *l, struct fl_range_req *r, struct fl_task *t, fl_va start,
 				fl_va end, enum fl_range_mode mode, enum fl_wait how);

@@ -27,9 +27,9 @@ struct fl_gather {
 void fl_gather_begin(struct fl_gather *g, struct fl_frames *frames, const struct fl_machine_ops *ops, void *machine,
 		     struct fl_task *t);
 /*
- * [va, va + size) held the present entry old, which has been cleared; takes over its reference and its map count (the zero
- * frame has neither). The machine is told of one range, from the lowest to the highest address gathered since the last flush:
- * flush between two VMAs where what lies between them must stay as it is.
+ * [va, va + size) held the present entry old, which has been cleared; takes over its reference and its map count (the
+ * zero frame has neither). The machine is told of one range, from the lowest to the highest address gathered since the
+ * last flush: flush between two VMAs where what lies between them must stay as it is.
  */
 void fl_gather_unmapped(struct fl_gather *g, fl_va va, uint64_t size, fl_pte old);
 /* The rights of [va, va + size) have been reduced. */

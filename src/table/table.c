@@ -156,8 +156,8 @@ int fl_table_ensure(struct fl_tables *pt, fl_va va)
 }
 
 /*
- * Take t out of the tree if it is empty. Returns its parent if that has become empty too, else NULL. In an rcu section, which
- * keeps both in memory.
+ * Take t out of the tree if it is empty. Returns its parent if that has become empty too, else NULL. In an rcu section,
+ * which keeps both in memory.
  */
 static struct fl_table *free_if_empty(struct fl_tables *pt, struct fl_table *t)
 {

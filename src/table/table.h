@@ -6,13 +6,13 @@
  *
  *   0                       none
  *   TABLE                   upper levels only: the address of the table below, with FL_PTE_TABLE set
- *   PRESENT | pfn | flags   a frame; R, W, X say what a machine may do (none of them: PROT_NONE); HUGE on an upper level
+ *   PRESENT | pfn | flags   a frame; R, W, X say what a machine may do (none of them: PROT_NONE); HUGE: an upper level
  *   MARKER | kind           nothing is mapped, but something is remembered (write-protect, poison, guard, swap-like)
  *
  * Low bits are flags, a pfn starts at bit FL_PTE_SHIFT, so 32-bit hosts address 2^20 frames.
  *
- * Locks: a table's mutex guards its entries, live and dead. Order: parent before child. Readers walk in an rcu section without
- * locks. Rules 5 to 8 of docs/architecture.md.
+ * Locks: a table's mutex guards its entries, live and dead. Order: parent before child. Readers walk in an rcu section
+ * without locks. Rules 5 to 8 of docs/architecture.md.
  */
 #ifndef FL_TABLE_TABLE_H
 #define FL_TABLE_TABLE_H
@@ -52,8 +52,10 @@ static inline fl_pte fl_pte_make(fl_pfn pfn, fl_pte flags)
 	return ((fl_pte)pfn << FL_PTE_SHIFT) | FL_PTE_PRESENT | flags;
 }
 
-/* R, W, X bits that VMA flags allow on this architecture (W is left out where copy-on-write or uffd must see the first write:
- * the caller's business). */
+/*
+ * R, W, X bits that VMA flags allow on this architecture (W is left out where copy-on-write or uffd must see the first
+ * write: the caller's business).
+ */
 fl_pte fl_pte_prot(const struct fl_arch *arch, uint64_t vm_flags);
 
 struct fl_table {
@@ -91,14 +93,15 @@ unsigned fl_leaf_index(const struct fl_tables *pt, fl_va va);
 fl_va fl_leaf_end(const struct fl_tables *pt, fl_va va);
 
 /*
- * The leaf table of va, locked; NULL if there is none, or if it went away under the lock. The caller is in an rcu section
- * until it has the lock (a range lock keeps no table), or nobody else knows these tables. Slots are read seq_cst (rule 6).
+ * The leaf table of va, locked; NULL if there is none, or if it went away under the lock. The caller is in an rcu
+ * section until it has the lock (a range lock keeps no table), or nobody else knows these tables. Slots are read
+ * seq_cst (rule 6).
  */
 FL_MUST_CHECK struct fl_table *fl_table_lock(struct fl_tables *pt, fl_va va);
 void fl_table_unlock(struct fl_table *t);
 /*
- * Make sure that va has a leaf table. 0 or -FL_ENOMEM. It may be gone again when fl_table_lock is called: retry. Takes upper
- * locks only; sleeps never. Call inside or outside an rcu section.
+ * Make sure that va has a leaf table. 0 or -FL_ENOMEM. It may be gone again when fl_table_lock is called: retry. Takes
+ * upper locks only; sleeps never. Call inside or outside an rcu section.
  */
 FL_MUST_CHECK int fl_table_ensure(struct fl_tables *pt, fl_va va);
 /* The entry as it is at this moment, without a lock; none if there is no table. Inside or outside an rcu section. */
@@ -113,17 +116,24 @@ static inline fl_pte fl_entry_get(struct fl_table *t, unsigned i)
 }
 void fl_entry_set(struct fl_table *t, unsigned i, fl_pte e);
 fl_pte fl_entry_clear(struct fl_table *t, unsigned i);
-/* Change flags of a present entry where it is, losing no YOUNG or DIRTY that a walker sets meanwhile. Returns what was there. */
+/*
+ * Change flags of a present entry where it is, losing no YOUNG or DIRTY that a walker sets meanwhile. Returns what was
+ * there.
+ */
 fl_pte fl_entry_flags(struct fl_table *t, unsigned i, fl_pte clear, fl_pte set);
 
 /*
- * Call fn for each existing leaf table that meets [start, end), locked, with the part of the range that lies in it. fn may
- * change entries. With an exclusive or shared range lock on [start, end), or tables may be missed. fn returns 0 to go on;
- * anything else ends the walk and is returned. fn runs in no rcu section of this walk, so it may flush a machine.
+ * Call fn for each existing leaf table that meets [start, end), locked, with the part of the range that lies in it. fn
+ * may change entries. With an exclusive or shared range lock on [start, end), or tables may be missed. fn returns 0 to
+ * go on; anything else ends the walk and is returned. fn runs in no rcu section of this walk, so it may flush a
+ * machine.
  */
 int fl_tables_for_each(struct fl_tables *pt, fl_va start, fl_va end,
 		       int (*fn)(void *arg, struct fl_table *t, fl_va start, fl_va end), void *arg);
-/* Free the tables that meet [start, end) and are empty, leaf first, while others may fault beside and inside. No table lock held. */
+/*
+ * Free the tables that meet [start, end) and are empty, leaf first, while others may fault beside and inside. No table
+ * lock held.
+ */
 void fl_tables_free_empty(struct fl_tables *pt, fl_va start, fl_va end);
 
 #endif

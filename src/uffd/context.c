@@ -2,10 +2,10 @@
 /*
  * The context: its making, its references, the ioctls but for fills, and its end.
  *
- * A context is bound to the address space of its creator. It keeps that structure, but not the mappings: when the last task has left,
- * the calls say so (fills ESRCH, registering ENOMEM, wake nothing at all). Each registered VMA keeps the context. At the last close
- * `released` is set first: from then on a fault takes the context for absent, so the registrations that cannot be removed for want
- * of memory do no harm.
+ * A context is bound to the address space of its creator. It keeps that structure, but not the mappings: when the last
+ * task has left, the calls say so (fills ESRCH, registering ENOMEM, wake nothing at all). Each registered VMA keeps the
+ * context. At the last close `released` is set first: from then on a fault takes the context for absent, so the
+ * registrations that cannot be removed for want of memory do no harm.
  *
  * The mutex guards what context.h says; it is never held across another room's call.
  */
@@ -73,7 +73,10 @@ bool fl_uffd_range_ok(const struct fl_uffd *u, uint64_t start, uint64_t len)
 	return !((start | len) & within) && len && start < top && len <= top - start;
 }
 
-/* UFFDIO_API after its structure has been read. Returns what the call returns; whatever fails leaves zeros in the structure. */
+/*
+ * UFFDIO_API after its structure has been read. Returns what the call returns; whatever fails leaves zeros in the
+ * structure.
+ */
 static int handshake(struct fl_task *t, struct fl_uffd *u, fl_va arg, const struct fl_uffdio_api *want)
 {
 	struct fl_uffdio_api offer = {

@@ -6,8 +6,9 @@
  *   message  what a read returns; each waiter carries its own
  *   reader   a thread that sleeps in a blocking read; on its stack too
  *
- * Every waiter is in the tree, by address, so that a wake finds those of a range without a walk over all. A waiter whose message
- * is unread is in the queue of unread messages as well: the tree is what Linux shows as `total`, the queue as `pending`.
+ * Every waiter is in the tree, by address, so that a wake finds those of a range without a walk over all. A waiter
+ * whose message is unread is in the queue of unread messages as well: the tree is what Linux shows as `total`, the
+ * queue as `pending`.
  *
  * (i) immutable after create; (a) atomic; (m) the context's mutex; (a; m to write) both
  */

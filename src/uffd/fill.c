@@ -2,10 +2,11 @@
 /*
  * COPY and ZEROPAGE: put pages where nothing is mapped, and let those go on who wait for them.
  *
- * The life of a fill. The arguments are checked; then the destination, which must lie within one registered mapping; then, page by page: a
- * frame is filled with nothing held (the source may fault, and wait), and installed. What comes between (munmap, unregister, another
- * filler) shows as ENOENT or EEXIST at the page where it happened. The result field gets the bytes done, or the error if there are none;
- * the waiters of the bytes done are woken after it has been written.
+ * The life of a fill. The arguments are checked; then the destination, which must lie within one registered mapping;
+ * then, page by page: a frame is filled with nothing held (the source may fault, and wait), and installed. What comes
+ * between (munmap, unregister, another filler) shows as ENOENT or EEXIST at the page where it happened. The result
+ * field gets the bytes done, or the error if there are none; the waiters of the bytes done are woken after it has been
+ * written.
  *
  * No lock of its own; the frame belongs to this call until it is installed.
  */

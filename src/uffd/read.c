@@ -2,11 +2,13 @@
 /*
  * Messages: the queue of those that nobody has read, read(2) and poll(2).
  *
- * A message goes to one reader. When one is queued, the reader that has slept longest is woken. He takes the oldest message there is, even if a
- * signal has come as well; if another reader, who never slept, came by first and left none, he sleeps again, last in line. So while
- * anybody sleeps there are never more messages than readers who have been woken and not looked yet: none lies unread beside a sleeper.
+ * A message goes to one reader. When one is queued, the reader that has slept longest is woken. He takes the oldest
+ * message there is, even if a signal has come as well; if another reader, who never slept, came by first and left none,
+ * he sleeps again, last in line. So while anybody sleeps there are never more messages than readers who have been woken
+ * and not looked yet: none lies unread beside a sleeper.
  *
- * The context's mutex guards the queue and the readers. Nothing is held while a reader sleeps or user memory is written.
+ * The context's mutex guards the queue and the readers. Nothing is held while a reader sleeps or user memory is
+ * written.
  */
 #include "faultline/uaccess.h"
 #include "sync/range_lock.h"
@@ -158,7 +160,10 @@ int64_t fl_uffd_read(struct fl_task *t, struct fl_uffd *u, fl_va buf, size_t cou
 
 uint32_t fl_uffd_poll(struct fl_uffd *u, bool nonblock)
 {
-	/* Linux polls a blocking descriptor as an error, since a message seen by poll may be gone by the time of the read. */
+	/*
+	 * Linux polls a blocking descriptor as an error, since a message seen by poll may be gone by the time of the
+	 * read.
+	 */
 	if (!(fl_load_acquire(&u->features) & FL_UFFD_READY) || !nonblock)
 		return FL_POLLERR;
 	return fl_load_acquire(&u->unread) ? FL_POLLIN : 0;

@@ -2,12 +2,12 @@
 /*
  * A fault that userfaultfd owns: queue a message, look once more, sleep; and the wake-ups.
  *
- * Why no wake-up is lost (rule 11). A resolver installs the page and then takes the mutex to wake. A waiter enters the tree under the
- * mutex and then looks whether the page is still missing. If the resolver's turn with the mutex comes second, it finds the waiter; if it
- * came first, its page was installed before the waiter looked.
+ * Why no wake-up is lost (rule 11). A resolver installs the page and then takes the mutex to wake. A waiter enters the
+ * tree under the mutex and then looks whether the page is still missing. If the resolver's turn with the mutex comes
+ * second, it finds the waiter; if it came first, its page was installed before the waiter looked.
  *
- * A waiter lives on the stack of its thread. Whoever wakes it sets `woken` and unparks with the mutex held, and the thread takes the mutex once
- * more before it goes away: so nobody touches a stack that is gone.
+ * A waiter lives on the stack of its thread. Whoever wakes it sets `woken` and unparks with the mutex held, and the
+ * thread takes the mutex once more before it goes away: so nobody touches a stack that is gone.
  *
  * The context's mutex guards the tree, the queue and `woken`; nothing is held while a thread sleeps.
  */
@@ -57,7 +57,9 @@ static struct fl_uffd_msg make_message(const struct fl_uffd *u, uint32_t feature
 /* Sleep until somebody wakes w, or until a signal that the access may end by. */
 static void sleep_on(struct fl_uffd_waiter *w, enum fl_wait how)
 {
-	/* Partners: the store in fl_uffd_wake, and fl_task_signal; both unpark afterwards, so neither is slept through. */
+	/*
+	 * Partners: the store in fl_uffd_wake, and fl_task_signal; both unpark afterwards, so neither is slept through.
+	 */
 	while (!fl_load_acquire(&w->woken) && !fl_task_interrupted(w->task, how))
 		fl_port_park(&w->task->parker);
 }

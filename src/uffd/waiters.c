@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The waiters of a context by address: a treap, that is a binary tree in order of (address, arrival) and at the same time a heap by
- * priority. Priorities are the arrival number, mixed, so the expected depth is logarithmic whatever the addresses are, and the shape
- * is the same in every replay of a schedule. The nodes belong to the waiters: nothing here allocates, and nothing recurses.
+ * The waiters of a context by address: a treap, that is a binary tree in order of (address, arrival) and at the same
+ * time a heap by priority. Priorities are the arrival number, mixed, so the expected depth is logarithmic whatever the
+ * addresses are, and the shape is the same in every replay of a schedule. The nodes belong to the waiters: nothing here
+ * allocates, and nothing recurses.
  *
  * The context's mutex guards everything.
  */

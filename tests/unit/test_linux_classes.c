@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of system calls: it agrees with the kernel headers' numbers, its lines make sense, and docs/syscalls.md is what it
- * prints. FL_UPDATE_DOCS=1 in the environment writes the page anew.
+ * The table of system calls: it agrees with the kernel headers' numbers, its lines make sense, and docs/syscalls.md is
+ * what it prints. FL_UPDATE_DOCS=1 in the environment writes the page anew.
  */
 #include <setjmp.h>
 #include <stdarg.h>

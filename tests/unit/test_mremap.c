@@ -242,7 +242,9 @@ static void dontunmap_leaves_an_empty_mapping(void **state)
 	peek(&w.cpu, page(0), 0);
 }
 
-/* Two mappings that only their pages' identities keep apart: without its pages the first could be merged, and is not. */
+/*
+ * Two mappings that only their pages' identities keep apart: without its pages the first could be merged, and is not.
+ */
 static void dontunmap_merges_nothing(void **state)
 {
 	unsigned at;

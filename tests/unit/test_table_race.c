@@ -245,7 +245,9 @@ static void dirty_is_never_lost(void **state)
 	assert_both_seen();
 }
 
-/* Allocations fail while others build the same tables. Whoever succeeds has a table; whoever does not leaves nothing. */
+/*
+ * Allocations fail while others build the same tables. Whoever succeeds has a table; whoever does not leaves nothing.
+ */
 static void ensure_some(void *arg)
 {
 	uint32_t *failures = arg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The context: creation, handshake, registration, wake, and its end; each rule of docs/userfaultfd.md that needs no second thread.
+ * The context: creation, handshake, registration, wake, and its end; each rule of docs/userfaultfd.md that needs no
+ * second thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * userfaultfd against everything else at once: crowds of faults and resolvers, and registering, unmapping, moving, dropping,
- * forking and exiting while pages are missed and filled. What is checked: each access gets an answer that some order of the calls allows,
- * nobody sleeps for ever, and in the end no invariant is broken and no frame is lost (world_close).
+ * userfaultfd against everything else at once: crowds of faults and resolvers, and registering, unmapping, moving,
+ * dropping, forking and exiting while pages are missed and filled. What is checked: each access gets an answer that
+ * some order of the calls allows, nobody sleeps for ever, and in the end no invariant is broken and no frame is lost
+ * (world_close).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +33,10 @@ static void open_world(size_t n, uint32_t workers)
 	fl_store(&working, workers);
 }
 
-/* A fill met the world as it may be at this moment. EAGAIN tells of progress only: the engine's own races are its own business. */
+/*
+ * A fill met the world as it may be at this moment. EAGAIN tells of progress only: the engine's own races are its own
+ * business.
+ */
 static bool fair(const struct uffd_user *user, int err)
 {
 	return err == 0 || err == -FL_EEXIST || err == -FL_ENOENT || (err == -FL_EAGAIN && user->field > 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading messages, and poll: how many a read returns, in which order, who gets which, and what ends a blocking read. Each test with
- * bodies runs under several schedules.
+ * Reading messages, and poll: how many a read returns, in which order, who gets which, and what ends a blocking read.
+ * Each test with bodies runs under several schedules.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that wait: what they are told by, what releases them, and how a wait ends early. Each test runs under several schedules.
+ * Threads that wait: what they are told by, what releases them, and how a wait ends early. Each test runs under several
+ * schedules.
  *
- * Bodies share the world; a body touches its own user only. Nothing here depends on time: who has sent the message that was read is a
- * waiter; where it must be asleep for good, next_asleep waits for that.
+ * Bodies share the world; a body touches its own user only. Nothing here depends on time: who has sent the message that
+ * was read is a waiter; where it must be asleep for good, next_asleep waits for that.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree of waiters against a plain list: what is in it, where a search by address leads, and that its two orders hold.
+ * The tree of waiters against a plain list: what is in it, where a search by address leads, and that its two orders
+ * hold.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For the tests of userfaultfd: a world (world_support.h) with some users, that is threads of the guest, and a context after its handshake.
+ * For the tests of userfaultfd: a world (world_support.h) with some users, that is threads of the guest, and a context
+ * after its handshake.
  * The calls below are the guest's: their structures go through its memory.
  *
  * What fails here stops the program (CHECK), so that all of it may be used in bodies.
@@ -66,7 +67,8 @@ uint32_t uffd_pending(struct fl_uffd *u);
 uint32_t uffd_total(struct fl_uffd *u);
 
 /*
- * Let others run until the user sleeps in the engine. A thread whose message has been read may not be asleep yet: it looks once more.
+ * Let others run until the user sleeps in the engine. A thread whose message has been read may not be asleep yet: it
+ * looks once more.
  */
 void uffd_until_asleep(struct uffd_user *user);
 
