@@ -274,10 +274,39 @@ void fl_io_sendmsg(struct guest_thread *th)
 	one_message(th, false);
 }
 
+/*
+ * A receive that may bring descriptors. The first userfaultfd of all may be made while it waits, so if there is none yet
+ * the call is taken to its end, to look again.
+ */
+static void receive(struct guest_thread *th, void (*handler)(struct guest_thread *th, bool reading), bool control)
+{
+	bool late = control && !th->g->carriers;
+	int64_t result;
+
+	fl_carrier_received(th);
+	handler(th, true);
+	if (!late || fl_io_gone(th) || th->pushed_back || (int64_t)fl_regs(th)->orig_rax == -1)
+		return;
+	if (th->event.stop == FL_STOP_SECCOMP && fl_run_syscall(th, &result))
+		return;
+	if (th->event.stop == FL_STOP_EXIT_OF_CALL && (int64_t)fl_regs(th)->rax >= 0)
+		fl_carrier_received(th);
+}
+
+/* Is there room for descriptors behind the header at va? */
+static bool asks_for_control(struct guest_thread *th, fl_va va)
+{
+	struct header h;
+
+	return !fl_io_copy_in(th, &h, va, sizeof(h)) && h.control && h.control_len;
+}
+
 void fl_io_recvmsg(struct guest_thread *th)
 {
-	fl_carrier_received(th);
-	one_message(th, true);
+	bool control = asks_for_control(th, fl_arg(th, 1));
+
+	if (!fl_io_gone(th))
+		receive(th, one_message, control);
 }
 
 /* Make all that message m names resident. False: the kernel must be asked, or the thread has gone. */
@@ -322,6 +351,5 @@ void fl_io_sendmmsg(struct guest_thread *th)
 
 void fl_io_recvmmsg(struct guest_thread *th)
 {
-	fl_carrier_received(th);
-	many_messages(th, true);
+	receive(th, many_messages, true);
 }
