@@ -207,6 +207,7 @@ struct guest_thread {
 	fl_va clear_child_tid;
 	fl_va child_settid; /* written by the kernel when the thread first runs; 0: none */
 	bool fresh_space;   /* its first stop is to come, and the address space is a new copy without an agent */
+	bool fresh_args;    /* at that stop its argument registers are to be set to restart.args */
 	bool leaving;       /* the leader has left before its threads: the kernel reports it only after them */
 	bool told_gone;     /* its joiner has been woken */
 	fl_va robust_list;

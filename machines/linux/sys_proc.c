@@ -17,12 +17,13 @@
 #include <sys/syscall.h>
 
 #include "linux/host.h"
+#include "linux/io.h"
 
 /* The kernel's struct clone_args, as far as it is used. */
 struct wanted {
 	uint64_t flags;
 	uint64_t exit_signal;
-	fl_va child_tid, parent_tid;
+	fl_va child_tid, parent_tid, pidfd; /* clone: the last two are one */
 };
 
 #define CLONE3_FLAGS_SIZE 8
@@ -43,6 +44,7 @@ static bool read_clone3(struct guest_thread *th, struct wanted *w)
 	w->exit_signal = a.exit_signal;
 	w->child_tid = a.child_tid;
 	w->parent_tid = a.parent_tid;
+	w->pidfd = a.pidfd;
 	fl_make_resident(th, va, size < FL_PAGE ? size : FL_PAGE, FL_READ);
 	/* A task that nobody traces would run without the engine. */
 	if (a.flags & CLONE_UNTRACED) {
@@ -69,6 +71,7 @@ static bool read_call(struct guest_thread *th, struct wanted *w)
 		w->flags = fl_arg(th, 0) & ~0xffull;
 		w->exit_signal = fl_arg(th, 0) & 0xff;
 		w->parent_tid = fl_arg(th, 2);
+		w->pidfd = w->parent_tid;
 		w->child_tid = fl_arg(th, 3);
 		return true;
 	default:
@@ -79,8 +82,10 @@ static bool read_call(struct guest_thread *th, struct wanted *w)
 /* The words that the kernel writes without a way to retry. */
 static void words_resident(struct guest_thread *th, const struct wanted *w)
 {
-	if (w->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD))
+	if (w->flags & CLONE_PARENT_SETTID)
 		fl_make_resident(th, w->parent_tid, 4, FL_WRITE);
+	if (w->flags & CLONE_PIDFD)
+		fl_make_resident(th, w->pidfd, 4, FL_WRITE);
 	if (w->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
 		fl_make_resident(th, w->child_tid, 4, FL_WRITE);
 }
@@ -111,8 +116,9 @@ static struct guest_proc *child_proc(struct guest_thread *th, const struct wante
 	return p;
 }
 
-/* Enter the child in the tables. gm: its address space. */
-static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t tid, struct guest_mm *gm)
+/* Enter the child in the tables. gm: its address space. args: what its argument registers shall hold; NULL: what they do. */
+static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t tid, struct guest_mm *gm,
+			const uint64_t args[6])
 {
 	struct guest_proc *proc = child_proc(th, w, tid);
 	struct guest_thread *child = proc ? fl_thread_create(th->g, tid, proc, gm) : NULL;
@@ -132,6 +138,9 @@ static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t t
 	if (w->flags & CLONE_CHILD_CLEARTID)
 		child->clear_child_tid = w->child_tid;
 	child->fresh_space = !(w->flags & CLONE_VM);
+	child->fresh_args = args != NULL;
+	if (args)
+		memcpy(child->restart.args, args, sizeof(child->restart.args));
 	child->child_settid = w->flags & CLONE_CHILD_SETTID ? w->child_tid : 0;
 }
 
@@ -151,24 +160,95 @@ static pid_t run_to_child(struct guest_thread *th)
 	return 0;
 }
 
+/*
+ * While a fork is on its way nothing of the engine's is writable in the parent, so the kernel's words about the child cannot go
+ * where the guest wants them: the call gets a place in the bounce buffer instead, and they are copied after it.
+ */
+struct redirected {
+	fl_va at; /* in the bounce buffer; 0: nothing is redirected */
+	uint64_t args[6];
+	struct {
+		struct clone_args a;
+		uint32_t parent_tid, pidfd;
+	} image;
+};
+
+static bool redirect(struct guest_thread *th, const struct wanted *w, struct redirected *r)
+{
+	fl_va words;
+	uint64_t size = fl_arg(th, 1);
+
+	r->at = 0;
+	fl_io_args(th, r->args);
+	if (!(w->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD)))
+		return true;
+	memset(&r->image, 0, sizeof(r->image));
+	if (fl_regs(th)->orig_rax == SYS_clone3) {
+		/* What the kernel knows and we do not is not copied; it judges that for itself. */
+		if (size > sizeof(r->image.a))
+			return true;
+		if (fl_copy_from_user(&th->task, &r->image.a, fl_arg(th, 0), size))
+			return false;
+	}
+	r->at = fl_io_bounce(th, sizeof(r->image));
+	if (!r->at)
+		return false;
+	words = r->at + offsetof(__typeof__(r->image), parent_tid);
+	if (w->flags & CLONE_PARENT_SETTID)
+		r->image.a.parent_tid = words;
+	if (w->flags & CLONE_PIDFD)
+		r->image.a.pidfd = words + sizeof(uint32_t);
+	if (!fl_io_bounce_write(th, r->at, &r->image, sizeof(r->image)))
+		return false;
+	if (fl_regs(th)->orig_rax == SYS_clone3)
+		fl_set_arg(th, 0, r->at);
+	else
+		fl_set_arg(th, 2, w->flags & CLONE_PIDFD ? r->image.a.pidfd : words);
+	return true;
+}
+
+/* Made or not: the guest's registers as they were, and its words if there is a child. */
+static void redirect_back(struct guest_thread *th, const struct wanted *w, struct redirected *r, pid_t tid)
+{
+	fl_io_restore(th, r->args);
+	if (!tid || !fl_io_bounce_read(th, &r->image, r->at, sizeof(r->image)))
+		return;
+	/* That they cannot be written does not undo the child. */
+	if (w->flags & CLONE_PARENT_SETTID &&
+	    fl_copy_to_user(&th->task, w->parent_tid, &r->image.parent_tid, sizeof(uint32_t)))
+		return;
+	if (w->flags & CLONE_PIDFD && fl_copy_to_user(&th->task, w->pidfd, &r->image.pidfd, sizeof(uint32_t)))
+		return;
+}
+
 static void fork_space(struct guest_thread *th, const struct wanted *w)
 {
 	struct guest_mm *parent = th->mm, *gm;
+	struct redirected words;
 	pid_t tid;
 
-	gm = fl_space_fork(th);
-	if (!gm) {
+	if (!redirect(th, w, &words)) {
 		if (!th->dead && !th->dying)
 			fl_skip_syscall(th, -FL_ENOMEM);
+		return;
+	}
+	gm = fl_space_fork(th);
+	if (!gm) {
+		if (!th->dead && !th->dying) {
+			fl_io_restore(th, words.args);
+			fl_skip_syscall(th, -FL_ENOMEM);
+		}
 		return;
 	}
 	tid = run_to_child(th);
 	if (!tid && (th->dead || th->dying))
 		tid = fl_orphan_of(th->g, parent);
 	if (tid)
-		child_enter(th, w, tid, gm);
+		child_enter(th, w, tid, gm, words.at ? words.args : NULL);
 	fl_gate_drop(parent);
 	fl_space_put(gm);
+	if (words.at && !th->dead && !th->dying && !th->pushed_back)
+		redirect_back(th, w, &words, tid);
 }
 
 static void sys_fork(struct guest_thread *th)
@@ -191,7 +271,7 @@ static void sys_fork(struct guest_thread *th)
 	if (!tid && (th->dead || th->dying))
 		tid = fl_orphan_of(th->g, th->mm);
 	if (tid)
-		child_enter(th, &w, tid, th->mm);
+		child_enter(th, &w, tid, th->mm, NULL);
 }
 
 void fl_thread_first_stop(struct guest_thread *th)
@@ -209,6 +289,9 @@ void fl_thread_first_stop(struct guest_thread *th)
 		fl_proc_kill(th->proc);
 		return;
 	}
+	if (th->fresh_args)
+		fl_io_restore(th, th->restart.args);
+	th->fresh_args = false;
 	/* The parent's bounce buffers are of no use here. */
 	fl_agent_call(th->mm, SYS_munmap, FL_HIDDEN_BOUNCE, FL_HIDDEN_END - FL_HIDDEN_BOUNCE, 0, 0, 0, 0);
 	/* The kernel has tried to write its id before the page could be there. */
