@@ -3,11 +3,12 @@
  * wait4 and waitid, where they could see an agent.
  *
  * An agent is a child of the guest process from whose thread it was made, with no exit signal. So a wait with __WALL or
- * __WCLONE would count it among the children, and never end with ECHILD. And when its maker dies before it, the kernel gives
- * it to a guest process that has made itself a reaper of orphans, with SIGCHLD as its exit signal: then any wait finds it.
+ * __WCLONE would count it among the children, and never end with ECHILD. And when its maker dies before it, the kernel
+ * gives it to a guest process that has made itself a reaper of orphans, with SIGCHLD as its exit signal: then any wait
+ * finds it.
  *
- * In these two cases we look first, without taking anything: a dead agent is reaped on the spot, a wait that only an agent could end
- * fails with ECHILD, and everything else is left to the kernel.
+ * In these two cases we look first, without taking anything: a dead agent is reaped on the spot, a wait that only an
+ * agent could end fails with ECHILD, and everything else is left to the kernel.
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */

@@ -8,9 +8,9 @@
  *
  * The second is tried when the first fails. The socket gives the descriptor only to the very task that is waited for.
  *
- * After exec the calls' arguments lie on the new stack, which is the host's, in place of the program's own for a moment.
- * Fork's child may run on a stack of the engine's and has no agent yet that could map anything; they lie in the control
- * page that it has inherited, and `exchange` lets one child at a time have that place.
+ * After exec the calls' arguments lie on the new stack, which is the host's, in place of the program's own for a
+ * moment. Fork's child may run on a stack of the engine's and has no agent yet that could map anything; they lie in the
+ * control page that it has inherited, and `exchange` lets one child at a time have that place.
  *
  * No other locks: one OS thread.
  */
@@ -175,8 +175,8 @@ static int64_t open_at(struct guest_thread *th, bool early, fl_va at)
 }
 
 /*
- * On the arguments' own place, and those put back afterwards: below the stack pointer there may be no page yet, and what
- * writes to another process makes none.
+ * On the arguments' own place, and those put back afterwards: below the stack pointer there may be no page yet, and
+ * what writes to another process makes none.
  */
 static int64_t open_early(struct guest_thread *th)
 {

@@ -2,9 +2,9 @@
 /*
  * prctl, and the guest's own seccomp filters.
  *
- * A filter of the guest's would also judge the calls that are injected into its threads, and those of the agents that are made
- * after it. So each gets a few instructions in front that let calls from the hidden code page pass; no other code can
- * make calls from there.
+ * A filter of the guest's would also judge the calls that are injected into its threads, and those of the agents that
+ * are made after it. So each gets a few instructions in front that let calls from the hidden code page pass; no other
+ * code can make calls from there.
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */

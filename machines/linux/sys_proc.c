@@ -3,9 +3,9 @@
  * The fork family: fork, vfork, clone, clone3; and the calls that tell the kernel where to write at a thread's end.
  *
  * What the child is follows from the flags: CLONE_THREAD shares everything, CLONE_VM shares the address space (vfork,
- * posix_spawn), neither is a fork and copies it (fork.c). The child is entered in the tables at the parent's event, before
- * the parent goes on. If the parent dies between the child's making and its event, the child is found by the control
- * page that it has inherited (orphan.c).
+ * posix_spawn), neither is a fork and copies it (fork.c). The child is entered in the tables at the parent's event,
+ * before the parent goes on. If the parent dies between the child's making and its event, the child is found by the
+ * control page that it has inherited (orphan.c).
  *
  * No locks: one OS thread.
  */
@@ -116,7 +116,10 @@ static struct guest_proc *child_proc(struct guest_thread *th, const struct wante
 	return p;
 }
 
-/* Enter the child in the tables. gm: its address space. args: what its argument registers shall hold; NULL: what they do. */
+/*
+ * Enter the child in the tables. gm: its address space. args: what its argument registers shall hold; NULL: what they
+ * do.
+ */
 static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t tid, struct guest_mm *gm,
 			const uint64_t args[6])
 {
@@ -145,8 +148,8 @@ static void child_enter(struct guest_thread *th, const struct wanted *w, pid_t t
 }
 
 /*
- * Run the call up to the child's event. Returns the child's id, or 0: no child, and the thread is in the stop that came instead (the
- * end of the call, or its own end, pushed back).
+ * Run the call up to the child's event. Returns the child's id, or 0: no child, and the thread is in the stop that came
+ * instead (the end of the call, or its own end, pushed back).
  */
 static pid_t run_to_child(struct guest_thread *th)
 {
@@ -161,8 +164,9 @@ static pid_t run_to_child(struct guest_thread *th)
 }
 
 /*
- * While a fork is on its way nothing of the engine's is writable in the parent, so the kernel's words about the child cannot go
- * where the guest wants them: the call gets a place in the bounce buffer instead, and they are copied after it.
+ * While a fork is on its way nothing of the engine's is writable in the parent, so the kernel's words about the child
+ * cannot go where the guest wants them: the call gets a place in the bounce buffer instead, and they are copied after
+ * it.
  */
 struct redirected {
 	fl_va at; /* in the bounce buffer; 0: nothing is redirected */
