@@ -50,10 +50,10 @@ static pid_t plain_child(int status, unsigned us)
 	return pid;
 }
 
-static void said(const char *what, pid_t pid, pid_t wanted, int status)
+static void said(const char *what, pid_t pid, pid_t wanted, const int *status)
 {
 	printf("%s: %s, errno %d, status %x\n", what, pid == wanted ? "right" : "wrong", pid < 0 ? errno : 0,
-	       pid > 0 ? (unsigned)status : 0);
+	       pid > 0 ? (unsigned)*status : 0);
 }
 
 static void all_kinds(void)
@@ -62,23 +62,23 @@ static void all_kinds(void)
 	int st = 0;
 	pid_t pid, silent;
 
-	said("none, clone", waitpid(-1, &st, (int)__WCLONE), -1, st);
-	said("none, all", waitpid(-1, &st, __WALL), -1, st);
-	said("none, at once", waitpid(-1, &st, __WALL | WNOHANG), -1, st);
-	said("none, waitid", waitid(P_ALL, 0, &si, WEXITED | __WALL), -1, 0);
-	said("none, group", waitpid(0, &st, __WALL), -1, st);
+	said("none, clone", waitpid(-1, &st, (int)__WCLONE), -1, &st);
+	said("none, all", waitpid(-1, &st, __WALL), -1, &st);
+	said("none, at once", waitpid(-1, &st, __WALL | WNOHANG), -1, &st);
+	said("none, waitid", waitid(P_ALL, 0, &si, WEXITED | __WALL), -1, &st);
+	said("none, group", waitpid(0, &st, __WALL), -1, &st);
 
 	pid = plain_child(3, 0);
-	said("fork, all", waitpid(-1, &st, __WALL), pid, st);
+	said("fork, all", waitpid(-1, &st, __WALL), pid, &st);
 	silent = silent_child();
-	said("clone, clone", waitpid(-1, &st, (int)__WCLONE), silent, st);
+	said("clone, clone", waitpid(-1, &st, (int)__WCLONE), silent, &st);
 	silent = silent_child();
-	said("clone, plain", waitpid(-1, &st, 0), -1, st);
-	said("clone, all", waitpid(-1, &st, __WALL), silent, st);
+	said("clone, plain", waitpid(-1, &st, 0), -1, &st);
+	said("clone, all", waitpid(-1, &st, __WALL), silent, &st);
 	pid = plain_child(1, 30000);
-	said("fork, clone", waitpid(-1, &st, (int)__WCLONE), -1, st);
-	said("fork, group", waitpid(0, &st, __WALL), pid, st);
-	said("none again", waitpid(-1, &st, __WALL), -1, st);
+	said("fork, clone", waitpid(-1, &st, (int)__WCLONE), -1, &st);
+	said("fork, group", waitpid(0, &st, __WALL), pid, &st);
+	said("none again", waitpid(-1, &st, __WALL), -1, &st);
 }
 
 /* Twenty children leave two orphans each. */
