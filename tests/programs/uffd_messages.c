@@ -67,7 +67,7 @@ static void read_returns_whole_messages(void)
 	for (int i = 0; i < 3; i++) {
 		start_read(&a[i], m + (size_t)(2 - i) * PAGE);
 		EXPECT(poll_now(fd, 2000), POLLIN);
-		sleep_ms(20); /* in this order */
+		sleep_ms(150); /* in this order, on a busy machine as well */
 	}
 	EXPECT(rc(read(fd, msg, 95)), 64);
 	EXPECT(msg[0].arg.pagefault.address, (uintptr_t)m + 2 * PAGE);
@@ -155,7 +155,8 @@ static void blocked_read_and_signals(int sa_flags, long want)
 	pthread_create(&reader, NULL, read_one, &fd);
 	sleep_ms(30);
 	pthread_kill(reader, SIGUSR1);
-	sleep_ms(30);
+	for (int i = 0; i < 200 && !handled; i++)
+		sleep_ms(10);
 	EXPECT(handled, 1);
 	start_read(&a, m);
 	pthread_join(reader, &got);
