@@ -394,6 +394,7 @@ void fl_mem_register(void);      /* sys_mem.c */
 void fl_proc_register(void);     /* sys_proc.c: fork family, exec, exit, ids */
 void fl_signals_register(void);  /* sigmask.c, sigsegv.c */
 void fl_affinity_register(void); /* affinity.c */
+void fl_peer_register(void);     /* sys_peer.c: other processes' memory */
 
 /* ---- Hooks that other files implement ---------------------------------------------------------------- */
 

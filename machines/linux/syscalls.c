@@ -40,6 +40,7 @@ void fl_syscalls_init(void)
 	fl_proc_register();
 	fl_affinity_register();
 	fl_carrier_register();
+	fl_peer_register();
 }
 
 void fl_syscall_stop(struct guest_thread *th)
