@@ -223,7 +223,8 @@ void fl_mm_kill(struct guest_mm *gm, const char *why)
 		return;
 	gm->broken = true;
 	for (struct guest_thread *th = gm->g->threads; th; th = th->next) {
-		if (th->mm == gm && th->tid == th->proc->pid)
+		/* One that is at its end already has taken its agent along: the first process of a pid namespace. */
+		if (th->mm == gm && th->tid == th->proc->pid && !th->dying)
 			fprintf(stderr, "faultline: process %d is killed: %s\n", (int)th->tid, why);
 		if (th->mm == gm)
 			kill(th->proc->pid, SIGKILL);

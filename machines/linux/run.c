@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -28,13 +29,17 @@ static int fail(struct fl_run_result *res, const char *what, int error)
 	return -1;
 }
 
+/* Half of the machine's, and not more than half of what `ulimit -v` leaves us to map it. */
 static uint64_t default_memory(void)
 {
+	struct rlimit64 as = {.rlim_cur = RLIM64_INFINITY};
+	uint64_t bytes = 1ull << 30;
 	struct sysinfo si;
 
-	if (sysinfo(&si))
-		return 1ull << 30;
-	return (uint64_t)si.totalram * si.mem_unit / 2;
+	if (!sysinfo(&si))
+		bytes = (uint64_t)si.totalram * si.mem_unit / 2;
+	getrlimit64(RLIMIT_AS, &as);
+	return bytes < as.rlim_cur / 2 ? bytes : as.rlim_cur / 2;
 }
 
 /* Where the vdso has a syscall instruction: for the calls made before an address space has its hidden page. */
