@@ -65,6 +65,11 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out);
 void fl_mm_get(struct fl_mm *mm);
 /* Drop a reference; the last one unmaps everything and returns every frame and table. May sleep. */
 void fl_mm_put(struct fl_mm *mm);
+/*
+ * setrlimit(2)'s part: other limits (as in the config) from the next call on; what is there already stays. Any thread,
+ * at any time.
+ */
+void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t memlock, uint64_t stack);
 struct fl_frames *fl_mm_frames(struct fl_mm *mm);
 const struct fl_arch *fl_mm_arch(struct fl_mm *mm);
 void *fl_mm_machine(struct fl_mm *mm);

@@ -248,6 +248,7 @@ static int agent_start(struct guest_thread *th, struct fl_agent *a, uint64_t fd)
 	ptrace(PTRACE_SETREGS, a->pid, NULL, &regs);
 	ptrace(PTRACE_SETSIGMASK, a->pid, (void *)sizeof(all), &all);
 	ptrace(PTRACE_SETOPTIONS, a->pid, NULL, PTRACE_O_EXITKILL);
+	fl_limits_lift(a->pid);
 	a->next = th->g->host->agents;
 	th->g->host->agents = a;
 	th->mm->agent = a;

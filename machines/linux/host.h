@@ -90,6 +90,8 @@ void fl_ended_note(struct guest *g, pid_t pid);
 /* Does or did an agent have this id? Guests must not see it. children.c */
 bool fl_agent_was(const struct guest *g, pid_t pid);
 void fl_agent_id(struct guest *g, pid_t pid, bool agent);
+/* rlimit.c: a new agent is not to be held to the guest's limits. */
+void fl_limits_lift(pid_t agent);
 /* The tick is wanted (nests). */
 void fl_timer_want(struct guest *g, bool on);
 /* A status for a thread, from wherever it was found. */

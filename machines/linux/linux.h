@@ -98,6 +98,7 @@ struct guest_mm {
 	fl_va vdso;
 	bool broken;            /* the agent is gone: the processes are being killed */
 	struct fl_ahead *ahead; /* pages that the program has not asked for: ahead.c; NULL: none */
+	bool locks;             /* something has been locked here: its growth is a matter of CAP_IPC_LOCK */
 	bool uffd;              /* a userfaultfd has been registered here at some time: no pages ahead in its ranges */
 	struct guest_mm *next;
 };

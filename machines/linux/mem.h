@@ -37,6 +37,17 @@ void fl_mem_answer(struct guest_thread *th, const struct fl_mem_call *c, int64_t
 int fl_space_enter_at(struct guest_thread *th, fl_va va, const char *what);
 uint64_t fl_file_cookie(uint64_t major, uint64_t minor, uint64_t inode);
 
+/* Limits of a process, as fl_mm_config has them: rlimit.c */
+struct fl_limits {
+	uint64_t as, data, memlock, stack;
+	bool no_locks; /* RLIMIT_MEMLOCK is 0: to lock is not even permitted */
+};
+void fl_limits_get(pid_t pid, struct fl_limits *l);
+/* Before a memory call that makes something larger: the engine shall know the limits of the thread's process. */
+void fl_limits_apply(struct guest_thread *th);
+/* The same before a call that locks. 0 or -FL_EPERM. */
+int fl_limits_lock(struct guest_thread *th);
+
 void fl_mmap_register(void);
 
 #endif

@@ -14,11 +14,10 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "linux/host.h"
+#include "linux/mem.h"
 
 #define BRK_RANDOM_PAGES 0x2000u
 #define NO_RANDOM 0x0040000
@@ -101,15 +100,6 @@ const struct fl_machine_ops fl_linux_ops = {
 	.drop = op_drop,
 };
 
-static uint64_t limit_of(pid_t pid, enum __rlimit_resource what)
-{
-	struct rlimit64 r;
-
-	if (prlimit64(pid, what, NULL, &r) || r.rlim_cur == RLIM64_INFINITY)
-		return 0;
-	return r.rlim_cur ? r.rlim_cur : 1;
-}
-
 /* How far the heap starts above its fixed place, as the host would randomize it. */
 static uint64_t brk_offset(pid_t pid)
 {
@@ -142,14 +132,16 @@ struct guest_mm *fl_space_create(struct guest_thread *th)
 		.mmap_lo = FL_ENGINE_MMAP_LO,
 		.mmap_hi = FL_ENGINE_MMAP_HI,
 		.min_addr = 0x10000,
-		.limit_as = limit_of(th->tid, RLIMIT_AS),
-		.limit_data = limit_of(th->tid, RLIMIT_DATA),
-		.limit_memlock = limit_of(th->tid, RLIMIT_MEMLOCK),
-		.limit_stack = limit_of(th->tid, RLIMIT_STACK),
 	};
+	struct fl_limits l;
 
 	if (!gm)
 		return NULL;
+	fl_limits_get(th->tid, &l);
+	c.limit_as = l.as;
+	c.limit_data = l.data;
+	c.limit_memlock = l.memlock;
+	c.limit_stack = l.stack;
 	gm->brk_start = FL_ENGINE_BRK + brk_offset(th->tid);
 	c.brk = gm->brk_start;
 	gm->shadow = fl_shadow_create();

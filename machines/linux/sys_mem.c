@@ -126,6 +126,8 @@ static void sys_mprotect(struct guest_thread *th)
 	int64_t r;
 
 	fl_mem_call_begin(th, &c);
+	if (prot & FL_PROT_WRITE)
+		fl_limits_apply(th);
 	if (c.nr == SYS_pkey_mprotect && (int)c.args[3] != -1)
 		r = -FL_EINVAL;
 	else if (!(start & ~FL_PAGE_MASK) && end > start && fl_range_hidden(start, end - start))
@@ -142,6 +144,7 @@ static void sys_brk(struct guest_thread *th)
 	struct fl_mem_call c;
 
 	fl_mem_call_begin(th, &c);
+	fl_limits_apply(th);
 	fl_mem_answer(th, &c, (int64_t)fl_brk(&th->task, fl_arg(th, 0)));
 }
 
@@ -180,6 +183,12 @@ static bool rounds_down(unsigned nr)
 	return nr == SYS_mlock || nr == SYS_mlock2 || nr == SYS_munlock;
 }
 
+/* A call that locks, and whose flags are right: before those Linux looks at nothing else. */
+static bool is_lock(const struct fl_mem_call *c)
+{
+	return c->nr == SYS_mlock || (c->nr == SYS_mlock2 && !(c->args[2] & ~(uint64_t)FL_MLOCK_ONFAULT));
+}
+
 /* Calls that change nothing in the index but the engine's own: natively when nothing of the engine's is in the range. */
 static void sys_range(struct guest_thread *th)
 {
@@ -196,7 +205,8 @@ static void sys_range(struct guest_thread *th)
 			fl_skip_syscall(th, -FL_EINVAL);
 		return;
 	}
-	r = engine_call(th, c.nr, c.args);
+	r = is_lock(&c) ? fl_limits_lock(th) : 0;
+	r = r ? r : engine_call(th, c.nr, c.args);
 	if ((!r || r == -FL_ENOMEM) && end > from && fl_range_has(th->mm, from, end, true)) {
 		int64_t host = host_parts(th->mm, (long)c.nr, from, end, c.args[2]);
 

@@ -189,6 +189,12 @@ static void sys_mmap(struct guest_thread *th)
 		.offset = c.args[5],
 	};
 	fixed = (w.flags & FIXED_ANY) != 0;
+	if (!(w.flags & MAP_LOCKED) || !w.len) {
+		fl_limits_apply(th);
+	} else if (fl_limits_lock(th)) {
+		fl_mem_answer(th, &c, -FL_EPERM);
+		return;
+	}
 	if (is_private_anonymous(w.flags) && !(fixed && !fl_engine_zone(w.addr))) {
 		fl_mem_answer(th, &c, map_engine(th, &w));
 		return;
@@ -259,6 +265,7 @@ static void sys_mremap(struct guest_thread *th)
 	int64_t r;
 
 	fl_mem_call_begin(th, &c);
+	fl_limits_apply(th);
 	old = c.args[0];
 	if (!(old & ~FL_PAGE_MASK) && c.args[1] && fl_mm_next_vma(th->mm->mm, old, &vma) && vma.start <= old &&
 	    vma.vm_flags & FL_VM_FOREIGN) {

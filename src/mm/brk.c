@@ -61,7 +61,7 @@ static int set_brk(struct fl_change *c, fl_va old, fl_va brk)
 	fl_va old_end = fl_page_up(mm, old), end = fl_page_up(mm, brk);
 	int err = 0;
 
-	if (mm->limit_data && brk - mm->brk_start > mm->limit_data)
+	if (fl_pages(mm, end - mm->brk_start) > fl_load(&mm->limit_data))
 		return -FL_ENOMEM;
 	if (end > old_end)
 		err = grow_heap(c, old_end, end);
@@ -125,7 +125,7 @@ static bool within_limits(struct fl_change *c, const struct fl_vma *v, fl_va sta
 {
 	struct fl_mm *mm = c->mm;
 
-	if (mm->limit_stack && v->end - start > mm->limit_stack)
+	if (fl_pages(mm, v->end - start) > fl_load(&mm->limit_stack))
 		return false;
 	if ((v->flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, v->start - start))
 		return false;

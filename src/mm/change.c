@@ -87,17 +87,17 @@ static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
 }
 
 /*
- * Add pages (modulo 2^64) to a counter, unless they go past a limit in bytes (0: none) or past what the counter can
+ * Add pages (modulo 2^64) to a counter, unless they go past a limit in pages, which is never more than the counter can
  * hold. Never for a moment either: somebody else's pages may fit.
  */
-static bool charge(struct fl_mm *mm, uintptr_t *counter, uint64_t pages, uint64_t limit)
+static bool charge(uintptr_t *counter, uint64_t pages, uintptr_t limit)
 {
-	uint64_t most = limit && fl_pages(mm, limit) < UINTPTR_MAX ? fl_pages(mm, limit) : UINTPTR_MAX, sum;
+	uint64_t sum;
 	uintptr_t now = fl_load(counter);
 
 	do {
 		sum = now + pages;
-		if ((int64_t)pages > 0 && sum > most)
+		if ((int64_t)pages > 0 && sum > limit)
 			return false;
 	} while (!fl_cas(counter, &now, (uintptr_t)sum));
 	return true;
@@ -112,10 +112,9 @@ bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
 {
 	uint64_t pages = fl_pages(mm, bytes);
 
-	if (mm->limit_as && fl_load(&mm->total_pages) + pages > fl_pages(mm, mm->limit_as))
+	if (fl_load(&mm->total_pages) + pages > fl_load(&mm->limit_as))
 		return false;
-	return !mm->limit_data || !fl_flags_are_data(vm_flags) ||
-	       fl_load(&mm->data_pages) + pages <= fl_pages(mm, mm->limit_data);
+	return !fl_flags_are_data(vm_flags) || fl_load(&mm->data_pages) + pages <= fl_load(&mm->limit_data);
 }
 
 static bool charge_step(struct fl_change *c)
@@ -123,9 +122,9 @@ static bool charge_step(struct fl_change *c)
 	struct fl_mm *mm = c->mm;
 	bool limited = !c->stock;
 
-	if (!charge(mm, &mm->total_pages, c->total, limited ? mm->limit_as : 0))
+	if (!charge(&mm->total_pages, c->total, limited ? fl_load(&mm->limit_as) : FL_NO_LIMIT))
 		return false;
-	if (!charge(mm, &mm->data_pages, c->data, limited ? mm->limit_data : 0)) {
+	if (!charge(&mm->data_pages, c->data, limited ? fl_load(&mm->limit_data) : FL_NO_LIMIT)) {
 		uncharge(&mm->total_pages, c->total);
 		return false;
 	}

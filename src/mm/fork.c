@@ -202,10 +202,6 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 		.min_addr = mm->min_addr,
 		.brk = mm->brk_start,
 		.max_maps = mm->max_maps,
-		.limit_as = mm->limit_as,
-		.limit_data = mm->limit_data,
-		.limit_memlock = mm->limit_memlock,
-		.limit_stack = mm->limit_stack,
 	};
 	struct fl_mm *child;
 	void *machine = NULL;
@@ -214,6 +210,10 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 	err = fl_mm_create(&config, &child);
 	if (err)
 		return err;
+	fl_store(&child->limit_as, fl_load(&mm->limit_as));
+	fl_store(&child->limit_data, fl_load(&mm->limit_data));
+	fl_store(&child->limit_memlock, fl_load(&mm->limit_memlock));
+	fl_store(&child->limit_stack, fl_load(&mm->limit_stack));
 	fl_store(&child->unmerged, 1);
 	fl_store(&child->brk_size, fl_load(&mm->brk_size));
 	if (mm->ops && mm->ops->fork) {

@@ -42,6 +42,22 @@ static bool config_ok(const struct fl_mm_config *c, const struct fl_arch *arch)
 	       c->min_addr <= arch->task_size && c->max_maps <= FL_INDEX_MAX / 2;
 }
 
+/* In whole pages, as Linux compares them. A word, so that it can change at any time; no counter gets past it. */
+static uintptr_t limit_pages(const struct fl_mm *mm, uint64_t bytes)
+{
+	uint64_t pages = fl_pages(mm, bytes);
+
+	return !bytes || pages >= FL_NO_LIMIT ? FL_NO_LIMIT : (uintptr_t)pages;
+}
+
+void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t memlock, uint64_t stack)
+{
+	fl_store(&mm->limit_as, limit_pages(mm, as));
+	fl_store(&mm->limit_data, limit_pages(mm, data));
+	fl_store(&mm->limit_memlock, limit_pages(mm, memlock));
+	fl_store(&mm->limit_stack, limit_pages(mm, stack));
+}
+
 int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 {
 	const struct fl_arch *arch = c->arch ? c->arch : &fl_arch_x86_64;
@@ -69,10 +85,7 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 	if (mm->mmap_lo < mm->min_addr)
 		mm->mmap_lo = mm->min_addr;
 	mm->max_maps = c->max_maps ? c->max_maps : DEFAULT_MAX_MAPS;
-	mm->limit_as = c->limit_as;
-	mm->limit_data = c->limit_data;
-	mm->limit_memlock = c->limit_memlock;
-	mm->limit_stack = c->limit_stack;
+	fl_mm_set_limits(mm, c->limit_as, c->limit_data, c->limit_memlock, c->limit_stack);
 	mm->brk_start = c->brk;
 	fl_store(&mm->users, 1);
 	fl_store(&mm->refs, 1);

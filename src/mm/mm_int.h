@@ -15,6 +15,8 @@
 #include "table/table.h"
 #include "vma/index.h"
 
+#define FL_NO_LIMIT UINTPTR_MAX
+
 struct fl_mm {
 	uint32_t users;             /* (a) references that keep the mappings: tasks and the embedder */
 	uint32_t refs;              /* (a) references that keep only this structure: users as one, and uffd contexts */
@@ -28,14 +30,15 @@ struct fl_mm {
 	struct fl_range_lock ranges;
 	struct fl_object anon;            /* (i) the object of its anonymous memory; not counted */
 	fl_va mmap_lo, mmap_hi, min_addr; /* (i) */
-	uint64_t max_maps, limit_as, limit_data, limit_memlock, limit_stack; /* (i) limits in bytes; 0: none */
-	fl_va brk_start;                                                     /* (i) */
-	uintptr_t brk_size;                                                  /* (a; b to write) bytes of heap */
-	uintptr_t total_pages;                                               /* (a) of engine and foreign VMAs */
-	uintptr_t data_pages;   /* (a) of private writable VMAs that are no stack */
-	uintptr_t locked_pages; /* (a) */
-	uint32_t next_anon_id;  /* (a) */
-	uint32_t unmerged;      /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
+	uint64_t max_maps;                /* (i) */
+	uintptr_t limit_as, limit_data, limit_memlock, limit_stack; /* (a) pages; FL_NO_LIMIT */
+	fl_va brk_start;                                            /* (i) */
+	uintptr_t brk_size;                                         /* (a; b to write) bytes of heap */
+	uintptr_t total_pages;                                      /* (a) of engine and foreign VMAs */
+	uintptr_t data_pages;                                       /* (a) of private writable VMAs that are no stack */
+	uintptr_t locked_pages;                                     /* (a) */
+	uint32_t next_anon_id;                                      /* (a) */
+	uint32_t unmerged; /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
 

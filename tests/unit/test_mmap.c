@@ -220,6 +220,25 @@ static void limits_are_kept(void **state)
 	expect_layout(&w, "0-2 rw-, 2-3 r--, 3-19 rw-, 30-31 r--, 32-33 r--");
 }
 
+static void limits_change_at_any_time(void **state)
+{
+	fl_va out;
+
+	(void)state;
+	world_map(&w, page(0), 8, RW);
+	/* What is there stays; less than a page is a limit as well. */
+	fl_mm_set_limits(w.mm, 8 * PAGE, 0, 1, 0);
+	assert_int_equal(map(page(10), PAGE, RW, ANON | FL_MAP_FIXED, &out), -FL_ENOMEM);
+	assert_int_equal(fl_mlock(&w.task, page(0), PAGE, 0), -FL_ENOMEM);
+	fl_mm_set_limits(w.mm, 0, 8 * PAGE, PAGE, 0);
+	assert_int_equal(map(page(10), PAGE, RW, ANON | FL_MAP_FIXED, &out), -FL_ENOMEM);
+	assert_int_equal(map(page(10), PAGE, FL_PROT_READ, ANON | FL_MAP_FIXED, &out), 0);
+	assert_int_equal(fl_mlock(&w.task, page(0), PAGE, 0), 0);
+	fl_mm_set_limits(w.mm, UINT64_MAX, 0, 0, 0);
+	assert_int_equal(map(page(12), PAGE, RW, ANON | FL_MAP_FIXED, &out), 0);
+	expect_layout(&w, "0-1 rw-L, 1-8 rw-, 10-11 r--, 12-13 rw-");
+}
+
 static void more_than_all_memory_is_refused_unless_noreserve(void **state)
 {
 	fl_va out;
@@ -404,6 +423,7 @@ int main(void)
 		TEST(mapping_over_pages_gives_fresh_ones),
 		TEST(populate_and_locked_bring_pages_in),
 		TEST(limits_are_kept),
+		TEST(limits_change_at_any_time),
 		TEST(more_than_all_memory_is_refused_unless_noreserve),
 		TEST(foreign_mappings_hold_their_place),
 		TEST(stacks_grow_down_to_the_guard),
