@@ -440,10 +440,14 @@ static void sys_ioctl(struct guest_thread *th)
 		fl_skip_syscall(th, r);
 }
 
-/* A descriptor taken from another process. */
+/* A descriptor taken from another process, which may make a userfaultfd of it as late as after our look. */
 static void sys_pidfd_getfd(struct guest_thread *th)
 {
+	int64_t result;
+
 	fl_carrier_received(th);
+	if (!th->proc->may_have_uffd && !fl_io_gone(th) && !fl_run_syscall(th, &result) && result >= 0)
+		fl_carrier_received(th);
 }
 
 void fl_carrier_register(void)

@@ -36,6 +36,12 @@ for name in io_transfers io_structs io_more io_futex; do
 	compare $name "" ""
 	compare $name --exact resident
 done
+# Not where the kernel grants no userfaultfd: there is nothing to compare with.
+if "$build/tests/programs/io_passed"; then
+	for way in recvmsg recvmsg-fresh recvmmsg recvmmsg-fresh pidfd_getfd; do
+		compare io_passed "" $way
+	done
+fi
 # Pages ahead of the program do not show where it registers what it has left untouched.
 for device in "" /dev/userfaultfd; do
 	[ -z "$device" ] || [ -r $device ] || continue
