@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "linux/linux.h"
@@ -189,6 +190,17 @@ static void on_process_exit(void *arg, pid_t pid, int status)
 	r->processes++;
 }
 
+/*
+ * A shell or an editor that draws on the terminal itself has taken it out of line mode, or given it to another process
+ * group; to write then would spoil its picture, and might even stop us.
+ */
+static bool terminal_is_free(void)
+{
+	struct termios t;
+
+	return tcgetpgrp(STDERR_FILENO) == getpgrp() && !tcgetattr(STDERR_FILENO, &t) && t.c_lflag & ICANON;
+}
+
 static void on_tick(void *arg, struct guest *g)
 {
 	struct fl_report *r = arg;
@@ -198,9 +210,12 @@ static void on_tick(void *arg, struct guest *g)
 		r->start_ns = now;
 	if (now - r->start_ns < PROGRESS_AFTER_NS || now - r->progress_ns < PROGRESS_EVERY_NS)
 		return;
-	fprintf(stderr, "\r\033[Kfaultline: %.1f s, %" PRIu64 " faults, %.1f MiB in use, %u threads",
+	if (!terminal_is_free())
+		return;
+	fprintf(stderr, "\r\033[Kfaultline: %.1f s, %" PRIu64 " faults, %.1f MiB in use, %u thread%s",
 		(double)(now - r->start_ns) / 1e9, r->nfaults,
-		(double)(fl_frames_used(g->frames) << fl_frames_page_shift(g->frames)) / 1048576.0, g->nthreads);
+		(double)(fl_frames_used(g->frames) << fl_frames_page_shift(g->frames)) / 1048576.0, g->nthreads,
+		g->nthreads == 1 ? "" : "s");
 	fflush(stderr);
 	r->progress_ns = now;
 	r->progress_shown = true;
