@@ -90,6 +90,8 @@ void fl_ended_note(struct guest *g, pid_t pid);
 /* Does or did an agent have this id? Guests must not see it. children.c */
 bool fl_agent_was(const struct guest *g, pid_t pid);
 void fl_agent_id(struct guest *g, pid_t pid, bool agent);
+/* prctl.c: the thread is in strict mode, which forbids this call: SIGKILL is on its way. */
+bool fl_strict_kills(struct guest_thread *th, uint64_t nr);
 /* rlimit.c: a new agent is not to be held to the guest's limits. */
 void fl_limits_lift(pid_t agent);
 /* The tick is wanted (nests). */

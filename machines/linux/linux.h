@@ -187,7 +187,9 @@ struct guest_thread {
 	bool regs_valid, regs_dirty;
 
 	/* Signals. */
-	uint64_t held;         /* SEGV, BUS sent by somebody while the guest blocks them: to be sent again */
+	uint64_t held;         /* SEGV, BUS sent by somebody while the guest blocks them: pending, for the guest */
+	uint64_t resent;       /* of those that were held: on their way again, with our siginfo */
+	siginfo_t held_info[2]; /* FL_HELD_INDEX: the true siginfo of what is held or resent */
 	uint64_t virt_blocked; /* the guest blocks SEGV, BUS (bits sig - 1); never so in the host */
 	struct {
 		uint64_t sp, size;
@@ -232,6 +234,7 @@ struct guest_thread {
 	bool pulled;           /* on the supervisor's core for now */
 	uint32_t stops;        /* in quick succession */
 	uint64_t last_stop_ns; /* when the last one was */
+	bool strict;           /* seccomp's strict mode: prctl.c */
 	bool at_gate;          /* the fiber waits for a fork of its address space to reach the host */
 	bool unwatched;        /* in a call that nobody will see the end of: see fl_call_unwatched */
 	bool call_over; /* the call of a SECCOMP stop has been skipped on the way into a wait: see fl_skip_syscall */
@@ -420,6 +423,8 @@ void fl_carrier_fini(struct guest *g);
  */
 fl_va fl_sigset_host(struct guest_thread *th, fl_va va);
 #define FL_SIG_BIT(sig) (1ull << ((sig)-1))
+/* Where guest_thread.held_info has the siginfo of SEGV or BUS. */
+#define FL_HELD_INDEX(sig) ((sig) == SIGBUS)
 #define FL_SIG_OURS (FL_SIG_BIT(SIGSEGV) | FL_SIG_BIT(SIGBUS))
 
 /* Time, ns, CLOCK_MONOTONIC. */

@@ -8,6 +8,7 @@
  *
  * No locks: one OS thread, and fibers switch only where something waits.
  */
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "faultline/compiler.h"
 #include "linux/host.h"
@@ -37,6 +39,19 @@ static const struct sock_filter prologue[] = {
 	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	/* As a filter finds it. */
 	BPF_STMT(BPF_LD | BPF_IMM, 0),
+};
+
+/* The four calls of strict mode; the rest comes to fl_strict_kills. */
+static const struct sock_filter strict_rules[] = {
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 6),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 3, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
 };
 
 /* The guest's program at va, with ours in front, in the bounce buffer. 0: the kernel shall judge what is there. */
@@ -85,10 +100,48 @@ static void set_filter(struct guest_thread *th, unsigned n)
 		fl_set_arg(th, n, theirs);
 }
 
+/*
+ * Strict mode: the kernel refuses it to a thread that has a filter, as every guest has. So it is a filter too; what it forbids
+ * ends the thread as the kernel would.
+ */
+static void set_strict(struct guest_thread *th)
+{
+	uint8_t image[sizeof(struct program) + sizeof(prologue) + sizeof(strict_rules)];
+	struct program p = {.len = FL_ARRAY_LEN(prologue) + FL_ARRAY_LEN(strict_rules)};
+	fl_va bounce = fl_io_bounce(th, sizeof(image));
+	int64_t r;
+
+	if (fl_io_gone(th))
+		return;
+	p.insns = bounce + sizeof(p);
+	memcpy(image, &p, sizeof(p));
+	memcpy(image + sizeof(p), prologue, sizeof(prologue));
+	memcpy(image + sizeof(p) + sizeof(prologue), strict_rules, sizeof(strict_rules));
+	if (!bounce || !fl_io_bounce_write(th, bounce, image, sizeof(image))) {
+		fl_skip_syscall(th, -FL_ENOMEM);
+		return;
+	}
+	r = fl_inject(th, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, bounce, 0, 0, 0);
+	if (fl_io_gone(th))
+		return;
+	th->strict = !r;
+	fl_skip_syscall(th, r);
+}
+
+bool fl_strict_kills(struct guest_thread *th, uint64_t nr)
+{
+	if (!th->strict || nr == SYS_read || nr == SYS_write || nr == SYS_exit || nr == SYS_rt_sigreturn)
+		return false;
+	syscall(SYS_tgkill, th->proc->pid, th->tid, SIGKILL);
+	return true;
+}
+
 static void sys_seccomp(struct guest_thread *th)
 {
 	if (fl_arg(th, 0) == SECCOMP_SET_MODE_FILTER)
 		set_filter(th, 2);
+	else if (fl_arg(th, 0) == SECCOMP_SET_MODE_STRICT && !(uint32_t)fl_arg(th, 1) && !fl_arg(th, 2))
+		set_strict(th);
 	else if (fl_engine_zone(fl_arg(th, 2)))
 		fl_io_opaque(th);
 }
@@ -117,6 +170,8 @@ static void sys_prctl(struct guest_thread *th)
 	case PR_SET_SECCOMP:
 		if (va == SECCOMP_MODE_FILTER)
 			set_filter(th, 2);
+		else if (va == SECCOMP_MODE_STRICT)
+			set_strict(th);
 		break;
 	case PR_SET_NAME:
 		name_resident(th, va);

@@ -47,6 +47,8 @@ void fl_syscall_stop(struct guest_thread *th)
 {
 	uint64_t nr = fl_regs(th)->orig_rax;
 
+	if (fl_strict_kills(th, nr))
+		return;
 	if (nr < FL_SYS_MAX && table[nr].fn && (th->mm || nr == SYS_execve))
 		table[nr].fn(th);
 }
