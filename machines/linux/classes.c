@@ -125,7 +125,7 @@ static const struct fl_call calls[] = {
 	CALL(63, "uname", STRUCT, OUT(0, 390)),
 	NATIVE(64, "semget"),
 	CALL(65, "semop", STRUCT, IN_ARRAY(1, 2, 6)),
-	CALL(66, "semctl", OPAQUE, ODD(3)),
+	CALL(66, "semctl", STRUCT, ODD(3)),
 	SERVED(67, "shmdt"),
 	NATIVE(68, "msgget"),
 	CALL(69, "msgsnd", STRUCT, IN(1, 8), IN_N(1, 2)),

@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -269,6 +270,32 @@ static uint64_t fcntl_size(uint64_t cmd, enum fl_access *access)
 	return 0;
 }
 
+/* A semaphore's number in its set has 16 bits, its value takes 2 bytes. */
+#define SEM_VALUES_MAX ((uint64_t)65536 * 2)
+
+/*
+ * GETALL and SETALL do not say how many semaphores there are. They fail at the first page that is missing before they
+ * have changed anything, so the largest size will do: pages are filled only as far as the kernel comes.
+ */
+static uint64_t semctl_size(uint64_t cmd, enum fl_access *access)
+{
+	*access = cmd == IPC_SET || cmd == SETALL ? FL_READ : FL_WRITE;
+	switch (cmd) {
+	case IPC_SET:
+	case IPC_STAT:
+	case SEM_STAT:
+	case SEM_STAT_ANY:
+		return sizeof(struct semid_ds);
+	case IPC_INFO:
+	case SEM_INFO:
+		return sizeof(struct seminfo);
+	case GETALL:
+	case SETALL:
+		return SEM_VALUES_MAX;
+	}
+	return 0;
+}
+
 /*
  * What the last argument of a call with commands points to; 0: not known. Read and write: a write makes both
  * possible.
@@ -286,6 +313,8 @@ static uint64_t command_size(uint64_t nr, const uint64_t args[6], enum fl_access
 	case SYS_msgctl:
 		*access = args[1] == 1 ? FL_READ : FL_WRITE;
 		return 120;
+	case SYS_semctl:
+		return semctl_size(args[2], access);
 	case SYS_mount:
 		*access = FL_READ;
 		return 1;

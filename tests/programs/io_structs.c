@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -377,6 +378,37 @@ static void messages(void)
 	drop(p);
 }
 
+/* What the last argument points to, and how large it is, depends on the command and on the set. */
+static void semaphores(void)
+{
+	char *p = fresh();
+	unsigned short *values = (unsigned short *)(void *)(p + PAGE - 6);
+	struct semid_ds *ds = (struct semid_ds *)(void *)(p + 8 * PAGE - 16);
+	int s = semget(IPC_PRIVATE, 250, 0600), all = 0;
+
+	if (s < 0) {
+		printf("no semaphores\n");
+		return;
+	}
+	tell("SETVAL", semctl(s, 3, SETVAL, 77), p);
+	tell("SETVAL too large", semctl(s, 3, SETVAL, 0x50000000), p);
+	tell("GETALL", semctl(s, 0, GETALL, values), p);
+	tell("SETALL", semctl(s, 0, SETALL, p + 4 * PAGE - 6), p);
+	tell("GETVAL", semctl(s, 3, GETVAL), NULL);
+	for (int i = 0; i < 250; i++)
+		all += values[i];
+	printf("sum %d, fourth %u\n", all, values[3]);
+	tell("IPC_STAT", semctl(s, 0, IPC_STAT, ds), p);
+	printf("semaphores %lu, mode %o\n", (unsigned long)ds->sem_nsems, (unsigned)ds->sem_perm.mode);
+	ds->sem_perm.mode = 0640;
+	memcpy(p + 10 * PAGE, ds, sizeof(*ds));
+	tell("IPC_SET", semctl(s, 0, IPC_SET, p + 10 * PAGE), p);
+	tell("SEM_INFO", semctl(0, 0, SEM_INFO, p + 12 * PAGE - 8) < 0 ? -1 : 0, p);
+	tell("GETALL nowhere", semctl(s, 0, GETALL, p + FRESH_PAGES * PAGE), p);
+	CHECK(!semctl(s, 0, IPC_RMID));
+	drop(p);
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -391,6 +423,7 @@ int main(int argc, char **argv)
 	readiness();
 	sleeps();
 	messages();
+	semaphores();
 	CHECK(!unlink("file") && !chdir("/") && !rmdir(dir));
 	printf("done\n");
 	return 0;
