@@ -71,6 +71,7 @@ struct fl_io_file {
 	bool stream;    /* pipe or stream socket: an unread byte stays */
 	bool consumes;  /* a read that fails to copy has lost data */
 	bool regular;   /* a regular file, or one that gives bytes at once */
+	bool on_disk;   /* a write to it reads what it is given, from the start on */
 	bool opened[2]; /* for reading, for writing */
 	uint64_t avail; /* what a read would find now; UINT64_MAX: not known */
 	uint64_t size;  /* of a regular file */
@@ -121,7 +122,7 @@ bool fl_carrier_polls_error(struct guest_thread *th, int fd);
 bool fl_carrier_is_inode(struct guest *g, uint64_t ino);
 /*
  * The process gets descriptors from another, among which one may be: watch it from now on. At the stop before the
- * call.
+ * call; and, if the guest had none then, at its end.
  */
 void fl_carrier_received(struct guest_thread *th);
 /* Any in the guest that this process may have? */

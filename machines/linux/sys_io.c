@@ -163,6 +163,7 @@ void fl_io_look(struct guest_thread *th, int fd, struct fl_io_file *file)
 			file->regular = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode) ||
 					(S_ISCHR(st.st_mode) && endless_device(st.st_rdev));
 		file->consumes = !file->stream && !file->regular;
+		file->on_disk = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
 		if (!S_ISCHR(st.st_mode) && !ioctl(dup, FIONREAD, &unread) && unread >= 0)
 			file->avail = (uint64_t)unread;
 		if (S_ISREG(st.st_mode))

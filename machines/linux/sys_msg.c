@@ -136,7 +136,10 @@ static void restartable(struct message *m)
 			if (!file.avail)
 				break;
 		}
-		if (fl_make_resident(th, gap.va, gap.len, gap.access) < gap.len || fl_io_gone(th) || !set_rest(m))
+		/* A send that came short may have met no gap at all: EFAULT says so (sys_transfer.c). */
+		if ((m->x.reading || result < 0) && fl_make_resident(th, gap.va, gap.len, gap.access) < gap.len)
+			break;
+		if (fl_io_gone(th) || !set_rest(m))
 			break;
 		again = fl_call_again(th);
 		if (again < 0)

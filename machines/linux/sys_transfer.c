@@ -12,6 +12,10 @@
  * a pipe or stream socket only if it has more to give. A signal may come between two parts: then what is done is the
  * call's result, and with nothing done the call is made afresh with the guest's own arguments.
  *
+ * A write touches only what the file takes: nothing for /dev/null, a part where there is no room for more. Whether a
+ * gap was in the way only the kernel knows, and says so by EFAULT; so a write that came short goes on with the gap as it
+ * is, which is filled when that fails. What a file on disk will take may be put there before, if nobody can tell.
+ *
  * A write of a page or less to a pipe stays atomic: the kernel drops a piece that it cannot copy whole.
  *
  * No locks: one OS thread, and fibers switch only where something waits.
@@ -20,7 +24,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /* How much of a write's source is faulted in at once, where Linux would touch all of it. */
 #define WRITE_AHEAD ((uint64_t)256 << 10)
@@ -111,6 +117,15 @@ static void fill_ahead(const struct fl_io_transfer *x, uint64_t end)
 	}
 }
 
+/*
+ * May a write's source be faulted in before the kernel comes to it? The kernel may not come to all of it (no space, a
+ * limit), so not where a page too many would show.
+ */
+static bool may_run_ahead(const struct fl_io_transfer *x, const struct fl_io_file *file)
+{
+	return file->on_disk && !x->th->mm->uffd && !x->th->g->opt->exact;
+}
+
 /* Fill the gap, and what Linux would touch with it. False: it cannot be filled. */
 static bool fill(const struct fl_io_transfer *x, const struct fl_io_gap *gap, const struct fl_io_file *file)
 {
@@ -124,7 +139,7 @@ static bool fill(const struct fl_io_transfer *x, const struct fl_io_gap *gap, co
 		fill_ahead(x, x->done + (rest < file->avail         ? rest
 					 : file->avail < READ_AHEAD ? file->avail
 								    : READ_AHEAD));
-	else if (!x->reading && file->regular)
+	else if (!x->reading && may_run_ahead(x, file))
 		fill_ahead(x, x->done + (rest < WRITE_AHEAD ? rest : WRITE_AHEAD));
 	return true;
 }
@@ -174,6 +189,27 @@ static void look(const struct fl_io_transfer *x, struct fl_io_file *file)
 	}
 }
 
+/*
+ * Has a write to a file on disk come to RLIMIT_FSIZE? Linux cuts the write there; to ask for more would raise SIGXFSZ.
+ */
+static bool at_size_limit(const struct fl_io_transfer *x)
+{
+	struct rlimit limit;
+	off_t at = -1;
+	int dup;
+
+	if (prlimit(x->th->tid, RLIMIT_FSIZE, NULL, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	if (x->offset_arg >= 0 && x->args[x->offset_arg] <= INT64_MAX)
+		return x->args[x->offset_arg] + x->done >= limit.rlim_cur;
+	dup = fl_io_dup(x->th, (int)x->args[0]);
+	if (dup >= 0) {
+		at = lseek(dup, 0, SEEK_CUR);
+		close(dup);
+	}
+	return at >= 0 && (uint64_t)at >= limit.rlim_cur;
+}
+
 /* Is there a reason to go on after a part that came short? Then *gap is filled where it must be before. */
 static bool goes_on(const struct fl_io_transfer *x, int64_t result, struct fl_io_gap *gap)
 {
@@ -189,6 +225,8 @@ static bool goes_on(const struct fl_io_transfer *x, int64_t result, struct fl_io
 		if (!file.stream && (!file.known || !file.avail || file.avail == UINT64_MAX))
 			return true;
 	}
+	if (result > 0 && !x->reading)
+		return !file.on_disk || !at_size_limit(x);
 	return fill(x, gap, &file);
 }
 
@@ -278,7 +316,7 @@ static bool prepared(struct fl_io_transfer *x, const struct fl_io_file *file, co
 		return false;
 	if (x->reading && (!file->avail || file->avail == UINT64_MAX))
 		return false;
-	if (!x->reading && !file->regular)
+	if (!x->reading && !may_run_ahead(x, file))
 		return false;
 	if (!fill(x, gap, file) || fl_io_gone(x->th))
 		return false;

@@ -202,7 +202,7 @@ static void devices(void)
 	CHECK(zero >= 0 && random >= 0 && null >= 0 && proc >= 0 && self >= 0);
 	tell("read zero", read(zero, p + 1, 3 * PAGE), p);
 	tell("read random", read(random, p + 5 * PAGE - 1, PAGE), p);
-	tell("write null", write(null, p + 7 * PAGE, 3 * PAGE), NULL);
+	tell("write null", write(null, p + 7 * PAGE, 3 * PAGE), p);
 	tell("read proc", read(proc, p + 10 * PAGE - 5, 5000) > 20 ? 0 : -1, NULL);
 	printf("a stat line %d\n", p[10 * PAGE - 5] >= '0' && p[10 * PAGE - 5] <= '9');
 	tell("read maps", read(self, p + 12 * PAGE, 3 * PAGE) > 100 ? 0 : -1, NULL);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -85,6 +86,60 @@ static void file_writes(void)
 	free(back);
 	close(out);
 	drop(p);
+}
+
+static int signalled;
+
+static void on_size_limit(int sig)
+{
+	(void)sig;
+	signalled++;
+}
+
+/* Only what is taken is touched: up to a limit of the file's size, to a full pipe, or not at all. */
+static void short_writes(void)
+{
+	char name[] = "/tmp/io-transfers-XXXXXX";
+	int out = mkstemp(name), null = open("/dev/null", O_WRONLY), full = open("/dev/full", O_WRONLY), fd[2], sv[2];
+	struct rlimit old, limit;
+	char *p = fresh(), *q = fresh(), *r = fresh();
+	struct iovec iov[2] = {{r + PAGE, 3 * PAGE}, {r + 6 * PAGE, 8 * PAGE}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+
+	CHECK(out >= 0 && null >= 0 && full >= 0);
+	unlink(name);
+	CHECK(signal(SIGXFSZ, on_size_limit) != SIG_ERR && !getrlimit(RLIMIT_FSIZE, &old));
+	limit = old;
+	limit.rlim_cur = 2 * PAGE;
+	CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+	tell("write to limit", write(out, p + PAGE, 4 * PAGE), p);
+	printf("signals %d\n", signalled);
+	tell("write at limit", write(out, p + 8 * PAGE, PAGE), p);
+	printf("signals %d\n", signalled);
+	tell("pwrite to limit", pwrite(out, p + 10 * PAGE + 1, 3 * PAGE, PAGE), p);
+	printf("signals %d\n", signalled);
+	CHECK(!setrlimit(RLIMIT_FSIZE, &old) && signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+	CHECK(!pipe2(fd, O_NONBLOCK) && fcntl(fd[1], F_SETPIPE_SZ, 4 * PAGE) == 4 * PAGE);
+	tell("write to full pipe", write(fd[1], q, 7 * PAGE), q);
+	tell("write to a full pipe", write(fd[1], q + 9 * PAGE, PAGE), q);
+	tell("write null", write(null, q + 10 * PAGE, 2 * PAGE), q);
+	tell("writev null", writev(null, iov, 2), r);
+	tell("write full", write(full, q + 13 * PAGE, PAGE), q);
+	tell("write closed", write(-1, q + 14 * PAGE, PAGE), q);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv));
+	while (send(sv[0], data, sizeof(data), 0) > 0)
+		;
+	tell("sendmsg to a full socket", sendmsg(sv[0], &m, 0), r);
+	for (int i = 0; i < 2; i++) {
+		close(fd[i]);
+		close(sv[i]);
+	}
+	close(out);
+	close(null);
+	close(full);
+	drop(p);
+	drop(q);
+	drop(r);
 }
 
 /* The vector itself lies in fresh memory as well. */
@@ -386,6 +441,7 @@ int main(int argc, char **argv)
 	file_reads();
 	file_end();
 	file_writes();
+	short_writes();
 	vectors();
 	pipes();
 	pipe_stream();
