@@ -2,10 +2,11 @@
 /*
  * Signals on their way to the guest.
  *
- * SIGSEGV and SIGBUS are never blocked or ignored in the host, because the kernel's forced SIGSEGV would then reset the guest's action. So
- * each action that the host has lacks them in its mask, theirs have SA_NODEFER, and an ignored one is the default; what the guest believes
- * is in fl_sighand and virt_blocked. The virtual bits enter the signal frame when a handler starts, and are taken
- * from it when it returns (sigmask.c).
+ * SIGSEGV and SIGBUS are never blocked or ignored in the host, because the kernel's forced SIGSEGV would then reset
+ * the guest's action. So each action that the host has lacks them in its mask, theirs have SA_NODEFER, and an
+ * ignored one is the default; what the guest believes is in fl_sighand and virt_blocked. The virtual bits enter the
+ * signal frame when a handler starts, and are taken from it when it returns (sigmask.c). One that is sent while the
+ * guest blocks it is held here: it is pending for the guest, but not for the host.
  *
  * The kernel writes the frame with no way for us to fault pages in: they are made resident first.
  *
@@ -140,15 +141,26 @@ void fl_signal_force(struct guest_thread *th, int sig, int code, fl_va addr)
 		to_handler(th, sig);
 }
 
-/* SIGSEGV or SIGBUS that somebody has sent: subject to the guest's mask and action. */
-static void sent(struct guest_thread *th, int sig)
+/*
+ * SIGSEGV or SIGBUS that somebody has sent: subject to the guest's mask and action. One that was held before has been sent
+ * again by us; it gets the siginfo back that it had. While one is held, further ones are lost, as they are in Linux.
+ */
+static void sent(struct guest_thread *th, int sig, const siginfo_t *si)
 {
-	uint64_t handler = th->proc->sighand->action[sig].handler;
+	uint64_t handler = th->proc->sighand->action[sig].handler, bit = FL_SIG_BIT(sig);
+	siginfo_t *kept = &th->held_info[FL_HELD_INDEX(sig)];
+	bool ours = th->resent & bit && si->si_code == SI_TKILL;
 
-	if (th->virt_blocked & FL_SIG_BIT(sig)) {
-		th->held |= FL_SIG_BIT(sig);
+	if (ours)
+		th->resent &= ~bit;
+	if (th->virt_blocked & bit) {
+		if (!ours && !((th->held | th->resent) & bit))
+			*kept = *si;
+		th->held |= bit;
 		return;
 	}
+	if (ours)
+		ptrace(PTRACE_SETSIGINFO, th->tid, NULL, kept);
 	if (handler > 1)
 		to_handler(th, sig);
 	else if (!handler)
@@ -162,6 +174,7 @@ void fl_mask_unblocked(struct guest_thread *th, uint64_t was_blocked)
 	for (int sig = 1; due && sig <= 64; sig++) {
 		if (due & FL_SIG_BIT(sig)) {
 			th->held &= ~FL_SIG_BIT(sig);
+			th->resent |= FL_SIG_BIT(sig);
 			due &= ~FL_SIG_BIT(sig);
 			syscall(SYS_tgkill, th->proc->pid, th->tid, sig);
 		}
@@ -176,7 +189,7 @@ static void synchronous(struct guest_thread *th, int sig)
 	if (ptrace(PTRACE_GETSIGINFO, th->tid, NULL, &si))
 		return;
 	if (si.si_code <= 0 || !th->mm) {
-		sent(th, sig);
+		sent(th, sig, &si);
 		return;
 	}
 	if (fl_fault_stop(th, &si))

@@ -187,10 +187,10 @@ struct guest_thread {
 	bool regs_valid, regs_dirty;
 
 	/* Signals. */
-	uint64_t held;         /* SEGV, BUS sent by somebody while the guest blocks them: pending, for the guest */
-	uint64_t resent;       /* of those that were held: on their way again, with our siginfo */
+	uint64_t held;          /* SEGV, BUS sent by somebody while the guest blocks them: pending, for the guest */
+	uint64_t resent;        /* of those that were held: on their way again, with our siginfo */
 	siginfo_t held_info[2]; /* FL_HELD_INDEX: the true siginfo of what is held or resent */
-	uint64_t virt_blocked; /* the guest blocks SEGV, BUS (bits sig - 1); never so in the host */
+	uint64_t virt_blocked;  /* the guest blocks SEGV, BUS (bits sig - 1); never so in the host */
 	struct {
 		uint64_t sp, size;
 		int32_t flags;

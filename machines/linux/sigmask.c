@@ -2,19 +2,21 @@
 /*
  * Signal calls: actions, masks, alternate stacks, and the return from a handler.
  *
- * What the guest believes is kept; what the host gets is the same without SEGV and BUS (deliver.c says why). A call whose sets
- * lack both runs natively.
+ * What the guest believes is kept; what the host gets is the same without SEGV and BUS (deliver.c says why). A call
+ * whose sets lack both runs natively. What is held of the two is shown as pending, and can be waited for.
  *
- * Scratch: a few words of the control page carry changed arguments; each thread has a slot by its id, and a kernel that has
- * stopped reading it before the thread's next stop.
+ * Scratch: a few words of the control page carry changed arguments; each thread has a slot by its id, and a kernel that
+ * has stopped reading it before the thread's next stop.
  *
  * No locks: one OS thread.
  */
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "linux/host.h"
+#include "linux/io.h"
 
 #define SET_BYTES 8
 #define FRAME_UC_STACK 16
@@ -123,6 +125,15 @@ static struct fl_sigaction host_action(int sig, const struct fl_sigaction *act)
 	return host;
 }
 
+/* A signal that is ignored from now on is pending no more. */
+static void forget_held(struct guest_proc *proc, int sig)
+{
+	for (struct guest_thread *t = proc->g->threads; t; t = t->next) {
+		if (t->proc == proc)
+			t->held &= ~FL_SIG_BIT(sig);
+	}
+}
+
 static void sys_rt_sigaction(struct guest_thread *th)
 {
 	int sig = (int)fl_arg(th, 0);
@@ -150,6 +161,8 @@ static void sys_rt_sigaction(struct guest_thread *th)
 		if (result)
 			return;
 		th->proc->sighand->action[sig] = act;
+		if (act.handler == 1)
+			forget_held(th->proc, sig);
 	} else {
 		result = 0;
 		fl_skip_syscall(th, 0);
@@ -223,8 +236,77 @@ static void sys_rt_sigsuspend(struct guest_thread *th)
 		fl_set_arg(th, 0, va);
 }
 
+/* ---- What is pending ---------------------------------------------------------------------------------- */
+
+static int64_t finish_pending(struct fl_io_bounced *b, uint8_t *after, int64_t result)
+{
+	const struct fl_io_slot *s = &b->slots[0];
+	uint64_t set = 0, n = s->size < sizeof(set) ? s->size : sizeof(set);
+
+	if (!result) {
+		memcpy(&set, after + s->offset, n);
+		set |= b->th->held & b->th->virt_blocked;
+		memcpy(after + s->offset, &set, n);
+	}
+	return result;
+}
+
+/* Nothing has to be changed before the call; but with a function here the set is bounced wherever it lies. */
+static void prepare_pending(struct fl_io_bounced *b)
+{
+	(void)b;
+}
+
+static void sys_rt_sigpending(struct guest_thread *th)
+{
+	struct fl_io_bounced b = {.th = th, .prepare = prepare_pending, .finish = finish_pending};
+
+	if (th->held || fl_engine_zone(fl_arg(th, 0)))
+		fl_io_run_bounced(&b);
+}
+
+/* The signal of this set that a wait for it shall take from those that are held, or 0. Its other arguments are good. */
+static int held_wanted(struct guest_thread *th)
+{
+	struct timespec ts = {0};
+	uint64_t set;
+
+	if (!th->held || fl_arg(th, 3) != SET_BYTES || fl_io_copy_in(th, &set, fl_arg(th, 0), sizeof(set)))
+		return 0;
+	if (fl_arg(th, 2) && fl_io_copy_in(th, &ts, fl_arg(th, 2), sizeof(ts)))
+		return 0;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
+		return 0;
+	set &= th->held;
+	return set & FL_SIG_BIT(SIGBUS) ? SIGBUS : set & FL_SIG_BIT(SIGSEGV) ? SIGSEGV : 0;
+}
+
+/* What the host has pending of the set it takes itself; Linux, too, looks for SEGV and BUS before all others. */
+static void sys_rt_sigtimedwait(struct guest_thread *th)
+{
+	int sig = held_wanted(th);
+	int64_t result = sig;
+	fl_va to = fl_arg(th, 1);
+	siginfo_t si;
+
+	if (fl_io_gone(th))
+		return;
+	if (!sig) {
+		fl_io_consuming(th);
+		return;
+	}
+	th->held &= ~FL_SIG_BIT(sig);
+	si = th->held_info[FL_HELD_INDEX(sig)];
+	if (to && fl_io_copy_out(th, to, &si, sizeof(si)))
+		result = -FL_EFAULT;
+	if (!fl_io_gone(th))
+		fl_skip_syscall(th, result);
+}
+
 void fl_signals_register(void)
 {
+	fl_sys_register(SYS_rt_sigpending, FL_SYS_ALWAYS, 0, sys_rt_sigpending);
+	fl_sys_register(SYS_rt_sigtimedwait, FL_SYS_ALWAYS, 0, sys_rt_sigtimedwait);
 	fl_sys_register(SYS_rt_sigprocmask, FL_SYS_ALWAYS, 0, sys_rt_sigprocmask);
 	fl_sys_register(SYS_rt_sigaction, FL_SYS_ALWAYS, 0, sys_rt_sigaction);
 	fl_sys_register(SYS_rt_sigreturn, FL_SYS_ALWAYS, 0, sys_rt_sigreturn);
