@@ -12,6 +12,7 @@
 
 #define DEFAULT_MAX_MAPS 65530u
 #define STACK_GUARD_PAGES 256u
+#define TABLES_SPARE 1024u
 
 /* What faultline/arch.h says of a geometry, and tables that reach all user addresses. */
 static bool arch_ok(const struct fl_arch *arch)
@@ -58,6 +59,13 @@ void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t mem
 	fl_store(&mm->limit_stack, limit_pages(mm, stack));
 }
 
+int fl_mm_locks_later(struct fl_mm *mm)
+{
+	uint32_t later = fl_load(&mm->lock_later);
+
+	return (later & FL_VM_LOCKED ? FL_MCL_FUTURE : 0) | (later & FL_VM_LOCKONFAULT ? FL_MCL_ONFAULT : 0);
+}
+
 int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 {
 	const struct fl_arch *arch = c->arch ? c->arch : &fl_arch_x86_64;
@@ -72,6 +80,10 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 		fl_port_free(mm, sizeof(*mm));
 		return -FL_ENOMEM;
 	}
+	/* A guest that reads here and there needs no frames: its tables count as if each had one. */
+	mm->tables.limit =
+		(uint32_t)(fl_frames_total(c->frames) < UINT32_MAX / 2 ? fl_frames_total(c->frames) : UINT32_MAX / 2) +
+		TABLES_SPARE;
 	mm->frames = c->frames;
 	mm->arch = arch;
 	mm->profile = c->profile;

@@ -92,11 +92,14 @@ static void hang_below(const struct fl_tables *pt, struct fl_table *t, struct fl
 	fl_store_seq(&t->e[slot], (uintptr_t)child | FL_PTE_TABLE);
 }
 
-/* Tables on the way to va, from this level down to the leaf. NULL: no memory, nothing kept. */
+/* Tables on the way to va, from this level down to the leaf. NULL: no memory, or too many; nothing kept. */
 static struct fl_table *build_chain(const struct fl_tables *pt, fl_va va, unsigned level)
 {
 	struct fl_table *chain = NULL;
 
+	/* Several tasks at once may go past it by what each is building. */
+	if (pt->limit && fl_load(&pt->count) + level >= pt->limit)
+		return NULL;
 	for (unsigned l = 0; l <= level; l++) {
 		struct fl_table *t = new_table(pt, l);
 

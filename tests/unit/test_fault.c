@@ -364,6 +364,31 @@ static void fault_without_a_frame_is_out_of_memory(void **state)
 	assert_int_equal(poke(&w.cpu, BASE + n * PAGE, 5), FL_KIND_ANON);
 }
 
+static void reads_all_over_a_huge_mapping_end_when_tables_are_as_many_as_frames(void **state)
+{
+	struct fl_mm_config config = {0};
+	struct fl_mm_stats stats;
+	struct fl_fault f;
+	unsigned n = 0;
+	fl_va va;
+
+	(void)state;
+	world_open_as(&w, 64, &config);
+	assert_int_equal(fl_mmap(&w.task, BASE, (uint64_t)16384 * FAR, FL_PROT_READ,
+				 FL_MAP_PRIVATE | FL_MAP_ANONYMOUS | FL_MAP_FIXED | FL_MAP_NORESERVE, &va),
+			 0);
+	while (n < 16384 && fault(&w.task, va + n * FAR, FL_READ, USER, &f) == FL_FAULT_DONE)
+		n++;
+	assert_in_range(n, 64, 2048);
+	assert_int_equal(fault(&w.task, va + n * FAR, FL_READ, USER, &f), FL_FAULT_OOM);
+	fl_mm_stats(w.mm, &stats);
+	assert_in_range(stats.tables, 64, 2048);
+	/* What is given back can be used again. */
+	assert_int_equal(fl_madvise(&w.task, va, 8 * FAR, FL_MADV_DONTNEED), 0);
+	assert_int_equal(fault(&w.task, va + n * FAR, FL_READ, USER, &f), FL_FAULT_DONE);
+	world_close(&w);
+}
+
 static void fault_survives_every_failing_allocation(void **state)
 {
 	struct fl_mm_stats before, after;
@@ -515,6 +540,7 @@ int main(void)
 		TEST(fault_survives_every_failing_allocation),
 		TEST(growth_survives_every_failing_allocation),
 		TEST(fatal_signal_ends_the_wait_for_a_writer),
+		cmocka_unit_test(reads_all_over_a_huge_mapping_end_when_tables_are_as_many_as_frames),
 		cmocka_unit_test(every_outcome_and_kind_has_a_name),
 	};
 
