@@ -105,6 +105,13 @@ int fl_madvise(struct fl_task *t, fl_va addr, uint64_t len, int advice);
  */
 int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags);
 int fl_munlock(struct fl_task *t, fl_va addr, uint64_t len);
+/*
+ * mlockall(2) and munlockall(2), flags: FL_MCL_*. Of foreign VMAs, now and later, only the pages count, for
+ * RLIMIT_MEMLOCK; fl_mm_locks_later: what the machine shall do with those to come (FL_MCL_FUTURE, FL_MCL_ONFAULT, or 0).
+ */
+int fl_mlockall(struct fl_task *t, int flags);
+int fl_munlockall(struct fl_task *t);
+int fl_mm_locks_later(struct fl_mm *mm);
 int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec);
 int fl_msync(struct fl_task *t, fl_va addr, uint64_t len, int flags);
 

@@ -215,6 +215,45 @@ static void sys_range(struct guest_thread *th)
 	fl_mem_answer(th, &c, r);
 }
 
+/* The host's part of mlockall: like the engine's, as far as it goes. */
+static void lock_host_parts(struct guest_thread *th, long nr, int onfault)
+{
+	struct fl_part p;
+
+	for (fl_va va = 0; fl_part_next(th->mm, va, FL_TASK_SIZE, &p); va = p.end) {
+		if (p.foreign)
+			fl_agent_call(th->mm, nr, p.start, p.end - p.start, (uint64_t)onfault, 0, 0, 0);
+	}
+}
+
+static void sys_mlockall(struct guest_thread *th)
+{
+	int flags = (int)fl_arg(th, 0), onfault = flags & FL_MCL_ONFAULT ? FL_MLOCK_ONFAULT : 0;
+	struct fl_mem_call c;
+	int64_t r;
+
+	fl_mem_call_begin(th, &c);
+	r = fl_limits_lock(th);
+	if (r && (!flags || flags & ~(FL_MCL_CURRENT | FL_MCL_FUTURE | FL_MCL_ONFAULT) || flags == FL_MCL_ONFAULT))
+		r = -FL_EINVAL; /* which Linux sees first */
+	r = r ? r : fl_mlockall(&th->task, flags);
+	if (!r && flags & FL_MCL_CURRENT)
+		lock_host_parts(th, SYS_mlock2, onfault);
+	fl_mem_answer(th, &c, r);
+}
+
+static void sys_munlockall(struct guest_thread *th)
+{
+	struct fl_mem_call c;
+	int64_t r;
+
+	fl_mem_call_begin(th, &c);
+	r = fl_munlockall(&th->task);
+	if (!r)
+		lock_host_parts(th, SYS_munlock, 0);
+	fl_mem_answer(th, &c, r);
+}
+
 /* One part of mincore. */
 static int64_t mincore_part(struct guest_thread *th, const struct fl_part *p, fl_va vec)
 {
@@ -322,5 +361,7 @@ void fl_mem_register(void)
 	fl_sys_register(450, FL_SYS_ALWAYS, 0, sys_unserved);
 	fl_sys_register(462, FL_SYS_ALWAYS, 0, sys_unserved);
 	fl_sys_register(SYS_process_madvise, FL_SYS_ALWAYS, 0, sys_process_madvise);
+	fl_sys_register(SYS_mlockall, FL_SYS_ALWAYS, 0, sys_mlockall);
+	fl_sys_register(SYS_munlockall, FL_SYS_ALWAYS, 0, sys_munlockall);
 	fl_mmap_register();
 }

@@ -85,10 +85,21 @@ static void describe(struct guest_thread *th, struct wanted *w)
 		w->cookie = fl_file_cookie(major(st.st_dev), minor(st.st_dev), st.st_ino);
 }
 
+/* MCL_FUTURE, for a mapping of the host's. */
+static void lock_as_asked(struct guest_thread *th, const struct wanted *w, fl_va at)
+{
+	int later = fl_mm_locks_later(th->mm->mm);
+
+	if (later)
+		fl_agent_call(th->mm, SYS_mlock2, at, fl_page_round(w->len),
+			      later & FL_MCL_ONFAULT ? FL_MLOCK_ONFAULT : 0, 0, 0, 0);
+}
+
 static void entered(struct guest_thread *th, const struct wanted *w, fl_va at)
 {
 	struct run_observer *obs = th->g->obs;
 
+	lock_as_asked(th, w, at);
 	if (obs->foreign_mapping)
 		obs->foreign_mapping(obs->arg, th, at, fl_page_round(w->len), w->prot, w->what);
 }

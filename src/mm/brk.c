@@ -30,13 +30,15 @@ static int grow_heap(struct fl_change *c, fl_va old, fl_va end)
 	struct fl_vma put = {
 		.start = old,
 		.end = end,
-		.flags = HEAP_FLAGS,
+		.flags = HEAP_FLAGS | fl_load(&mm->lock_later),
 		.pgoff = fl_pages(mm, old),
 		.object = &mm->anon,
 	};
 
 	if (end > mm->arch->task_size || !room_for_heap(mm, old, end))
 		return -FL_ENOMEM;
+	if ((put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, end - old))
+		return -FL_EAGAIN;
 	if (fl_load(&mm->index.count) > mm->max_maps || !fl_mm_may_commit(mm, fl_pages(mm, end - old)))
 		return -FL_ENOMEM;
 	if (fl_change_prepare(c, old, end, &put))
@@ -95,6 +97,8 @@ fl_va fl_brk(struct fl_task *t, fl_va addr)
 	fl_change_unlock(&c);
 	if (!err && addr < old)
 		fl_tables_free_empty(&mm->tables, fl_page_up(mm, addr), fl_page_up(mm, old));
+	if (!err && addr > old && fl_load(&mm->lock_later))
+		(void)fl_mm_populate(t, fl_page_up(mm, old), fl_page_up(mm, addr), true);
 	return err ? old : addr;
 }
 

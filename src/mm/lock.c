@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mlock(2), munlock(2), mincore(2), msync(2).
+ * mlock(2), mlockall(2), munlock(2), mincore(2), msync(2).
  *
  * Nothing is ever paged out here, so to lock is to set the flag, to count, and to fault in.
  */
@@ -91,6 +91,61 @@ int fl_munlock(struct fl_task *t, fl_va addr, uint64_t len)
 	if (!whole_pages(t->mm, addr, len, &start, &end))
 		return -FL_EINVAL;
 	return apply(t, start, end, 0);
+}
+
+/* Every VMA gets these flags. Where there is no memory to split or merge, or no room, it stays as it is: as in Linux. */
+static void set_locked_all(struct fl_change *c, uint64_t flags)
+{
+	struct fl_vma *v;
+	uint64_t now;
+	fl_va va = 0;
+
+	while ((v = fl_index_find_in(&c->mm->index, va, c->mm->arch->task_size)) != NULL) {
+		va = v->end;
+		now = (v->flags & ~LOCKED_MASK) | flags;
+		if (now != v->flags && !(v->flags & FL_VM_FOREIGN) &&
+		    fl_change_flags(c, v, v->start, v->end, now, v->uffd))
+			continue;
+	}
+}
+
+static int apply_all(struct fl_task *t, int flags)
+{
+	const uint64_t how = flags & FL_MCL_ONFAULT ? LOCKED_MASK : FL_VM_LOCKED;
+	struct fl_mm *mm = t->mm;
+	struct fl_change c;
+	int err;
+
+	err = fl_change_lock(&c, t, mm, 0, mm->arch->task_size);
+	if (err)
+		return err;
+	if ((flags & FL_MCL_CURRENT) && !(t->caps & FL_CAP_IPC_LOCK) &&
+	    fl_load(&mm->total_pages) > fl_load(&mm->limit_memlock)) {
+		err = -FL_ENOMEM;
+	} else {
+		fl_store(&mm->lock_later, flags & FL_MCL_FUTURE ? (uint32_t)how : 0);
+		if ((flags & FL_MCL_CURRENT) || !flags)
+			set_locked_all(&c, flags ? how : 0);
+	}
+	fl_change_unlock(&c);
+	return err;
+}
+
+int fl_mlockall(struct fl_task *t, int flags)
+{
+	int err;
+
+	if (!flags || (flags & ~(FL_MCL_CURRENT | FL_MCL_FUTURE | FL_MCL_ONFAULT)) || flags == FL_MCL_ONFAULT)
+		return -FL_EINVAL;
+	err = apply_all(t, flags);
+	if (!err && (flags & FL_MCL_CURRENT))
+		(void)fl_mm_populate(t, 0, t->mm->arch->task_size, true);
+	return err;
+}
+
+int fl_munlockall(struct fl_task *t)
+{
+	return apply_all(t, 0);
 }
 
 int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec)

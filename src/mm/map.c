@@ -97,7 +97,7 @@ static int place_free(struct fl_change *c, struct fl_task *t, struct mapping *m)
 }
 
 /* Put the mapping where it has been placed, over what may be there. */
-static int put_mapping(struct fl_change *c, const struct mapping *m)
+static int put_mapping(struct fl_change *c, struct mapping *m)
 {
 	fl_va end = m->addr + m->len;
 	struct fl_vma put = {
@@ -108,6 +108,8 @@ static int put_mapping(struct fl_change *c, const struct mapping *m)
 		.object = m->object,
 	};
 
+	if (m->engine)
+		put.flags = m->vm_flags |= fl_load(&c->mm->lock_later);
 	if ((m->vm_flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len))
 		return -FL_EAGAIN;
 	if (fl_mm_hole_past_limit(c->mm, m->addr, end))

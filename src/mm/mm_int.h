@@ -38,7 +38,8 @@ struct fl_mm {
 	uintptr_t data_pages;                                       /* (a) of private writable VMAs that are no stack */
 	uintptr_t locked_pages;                                     /* (a) */
 	uint32_t next_anon_id;                                      /* (a) */
-	uint32_t unmerged; /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
+	uint32_t lock_later; /* (a; r of everything to write) VMA flags that mlockall gives to what is yet to come */
+	uint32_t unmerged;   /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
 

@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 
 for options in "" "--exact"; do
-	for name in guest_segv guest_threads guest_fork guest_signals guest_limits guest_filter guest_peer guest_pending; do
+	for name in guest_segv guest_threads guest_fork guest_signals guest_limits guest_filter guest_mlockall guest_peer guest_pending; do
 		timeout 120 "$build/tests/programs/$name" >"$work/native" 2>&1
 		native=$?
 		# shellcheck disable=SC2086

@@ -89,6 +89,43 @@ static void limit_counts_a_page_once(void **state)
 	assert_int_equal(lock(0, 8, 0), 0);
 }
 
+static void all_of_it_and_what_is_to_come(void **state)
+{
+	const struct fl_mm_config config = {.brk = page(20), .limit_memlock = 12 * PAGE};
+	fl_va out;
+
+	(void)state;
+	world_close(&w);
+	world_open_as(&w, 256, &config);
+	world_map(&w, page(0), 8, RW);
+	assert_int_equal(fl_mlockall(&w.task, 0), -FL_EINVAL);
+	assert_int_equal(fl_mlockall(&w.task, 8 | FL_MCL_CURRENT), -FL_EINVAL);
+	assert_int_equal(fl_mlockall(&w.task, FL_MCL_ONFAULT), -FL_EINVAL);
+	assert_int_equal(fl_mlockall(&w.task, FL_MCL_CURRENT), 0);
+	assert_int_equal(fl_mm_locks_later(w.mm), 0);
+	assert_int_equal(locked(), 8);
+	assert_int_equal(fl_munlockall(&w.task), 0);
+	assert_int_equal(locked(), 0);
+	assert_int_equal(fl_mlockall(&w.task, FL_MCL_FUTURE | FL_MCL_ONFAULT), 0);
+	assert_int_equal(fl_mm_locks_later(w.mm), FL_MCL_FUTURE | FL_MCL_ONFAULT);
+	world_map(&w, page(10), 2, RW);
+	assert_int_equal(fl_mlockall(&w.task, FL_MCL_FUTURE), 0);
+	assert_int_equal(fl_brk(&w.task, page(22)), page(22));
+	assert_int_equal(fl_brk(&w.task, page(31)), page(22));
+	assert_int_equal(fl_mmap_foreign(&w.task, page(40), PAGE, RW, FL_MAP_PRIVATE | FL_MAP_FIXED, 0, 0, 1, 0, &out),
+			 0);
+	expect_layout(&w, "0-8 rw-, 10-12 rw-LO, 20-22 rw-L, 40-41 rw-F");
+	assert_int_equal(
+		fl_mmap(&w.task, page(50), 9 * PAGE, RW, FL_MAP_PRIVATE | FL_MAP_ANONYMOUS | FL_MAP_FIXED, &out),
+		-FL_EAGAIN);
+	/* Thirteen pages, foreign ones among them. */
+	assert_int_equal(fl_mlockall(&w.task, FL_MCL_CURRENT), -FL_ENOMEM);
+	assert_int_equal(fl_mm_locks_later(w.mm), FL_MCL_FUTURE);
+	assert_int_equal(fl_munlockall(&w.task), 0);
+	assert_int_equal(fl_mm_locks_later(w.mm), 0);
+	assert_int_equal(locked(), 0);
+}
+
 static void mincore_tells_what_is_there(void **state)
 {
 	uint8_t vec[6];
@@ -149,6 +186,7 @@ int main(void)
 		TEST(locking_brings_pages_in_and_splits),
 		TEST(errors_are_those_of_linux),
 		TEST(limit_counts_a_page_once),
+		TEST(all_of_it_and_what_is_to_come),
 		TEST(mincore_tells_what_is_there),
 		TEST(msync_only_checks),
 		cmocka_unit_test(failed_allocation_changes_nothing),
