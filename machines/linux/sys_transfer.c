@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,20 +100,31 @@ static bool next_gap(const struct fl_io_transfer *x, struct fl_io_gap *gap)
 	return fl_io_segment_gap(x, x->done, x->total, gap);
 }
 
-/* Make what follows the gap resident as well, as far as byte `end` of the segments. */
-static void fill_ahead(const struct fl_io_transfer *x, uint64_t end)
+/* How many of n bytes from va on lie on pages that the engine holds: to map them changes nothing that can be seen. */
+static uint64_t held(const struct fl_io_transfer *x, fl_va va, uint64_t n, enum fl_access access)
+{
+	struct fl_translation t;
+	fl_va at = va;
+
+	while (at < va + n && fl_mm_walk(x->th->mm->mm, at, access, &t))
+		at = (at & FL_PAGE_MASK) + FL_PAGE;
+	return at < va + n ? at - va : n;
+}
+
+/* Make what follows the gap resident as well, as far as byte `end` of the segments; or only what the engine holds. */
+static void fill_ahead(const struct fl_io_transfer *x, uint64_t end, bool only_held)
 {
 	enum fl_access access = x->reading ? FL_WRITE : FL_READ;
 	uint64_t start = 0;
 
 	for (unsigned i = 0; i < x->nseg && start < end; start += x->seg[i++].len) {
 		uint64_t skip = x->done > start ? x->done - start : 0;
-		uint64_t len = x->seg[i].len < end - start ? x->seg[i].len : end - start;
+		uint64_t len = x->seg[i].len < end - start ? x->seg[i].len : end - start, n;
 
 		if (skip >= len || !fl_io_engine(x->seg[i].base, x->seg[i].len))
 			continue;
-		if (fl_make_resident(x->th, x->seg[i].base + skip, len - skip, access) < len - skip ||
-		    fl_io_gone(x->th))
+		n = only_held ? held(x, x->seg[i].base + skip, len - skip, access) : len - skip;
+		if (fl_make_resident(x->th, x->seg[i].base + skip, n, access) < len - skip || fl_io_gone(x->th))
 			return;
 	}
 }
@@ -135,12 +147,14 @@ static bool fill(const struct fl_io_transfer *x, const struct fl_io_gap *gap, co
 		return false;
 	if (fl_io_gone(x->th))
 		return true;
-	if (x->reading && file->known && file->avail != UINT64_MAX && file->avail)
-		fill_ahead(x, x->done + (rest < file->avail         ? rest
-					 : file->avail < READ_AHEAD ? file->avail
-								    : READ_AHEAD));
-	else if (!x->reading && may_run_ahead(x, file))
-		fill_ahead(x, x->done + (rest < WRITE_AHEAD ? rest : WRITE_AHEAD));
+	if (!x->reading)
+		fill_ahead(x, x->done + (rest < WRITE_AHEAD ? rest : WRITE_AHEAD), !may_run_ahead(x, file));
+	else if (file->known && file->avail != UINT64_MAX && file->avail)
+		fill_ahead(x,
+			   x->done + (rest < file->avail         ? rest
+				      : file->avail < READ_AHEAD ? file->avail
+								 : READ_AHEAD),
+			   false);
 	return true;
 }
 
@@ -190,24 +204,27 @@ static void look(const struct fl_io_transfer *x, struct fl_io_file *file)
 }
 
 /*
- * Has a write to a file on disk come to RLIMIT_FSIZE? Linux cuts the write there; to ask for more would raise SIGXFSZ.
+ * Has a write to a regular file come to RLIMIT_FSIZE? Linux cuts the write there; to ask for more would raise SIGXFSZ.
  */
 static bool at_size_limit(const struct fl_io_transfer *x)
 {
 	struct rlimit limit;
-	off_t at = -1;
+	struct stat st;
+	bool regular;
+	off_t at;
 	int dup;
 
 	if (prlimit(x->th->tid, RLIMIT_FSIZE, NULL, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return false;
-	if (x->offset_arg >= 0 && x->args[x->offset_arg] <= INT64_MAX)
-		return x->args[x->offset_arg] + x->done >= limit.rlim_cur;
 	dup = fl_io_dup(x->th, (int)x->args[0]);
-	if (dup >= 0) {
-		at = lseek(dup, 0, SEEK_CUR);
-		close(dup);
-	}
-	return at >= 0 && (uint64_t)at >= limit.rlim_cur;
+	if (dup < 0)
+		return false;
+	regular = !fstat(dup, &st) && S_ISREG(st.st_mode);
+	at = lseek(dup, 0, SEEK_CUR);
+	close(dup);
+	if (x->offset_arg >= 0 && x->args[x->offset_arg] <= INT64_MAX)
+		at = (off_t)(x->args[x->offset_arg] + x->done);
+	return regular && at >= 0 && (uint64_t)at >= limit.rlim_cur;
 }
 
 /* Is there a reason to go on after a part that came short? Then *gap is filled where it must be before. */
@@ -217,16 +234,16 @@ static bool goes_on(const struct fl_io_transfer *x, int64_t result, struct fl_io
 
 	if (result == 0 || (result < 0 && result != -EFAULT) || x->done >= x->total || !next_gap(x, gap))
 		return false;
+	if (result > 0 && !x->reading)
+		return !at_size_limit(x);
 	look(x, &file);
-	if (result > 0 && x->reading) {
+	if (result > 0) {
 		if (file.stream && !file.avail)
 			return false;
 		/* A file of the kernel's own does not know its length: ask it again, and it fails if there is more. */
 		if (!file.stream && (!file.known || !file.avail || file.avail == UINT64_MAX))
 			return true;
 	}
-	if (result > 0 && !x->reading)
-		return !file.on_disk || !at_size_limit(x);
 	return fill(x, gap, &file);
 }
 
