@@ -217,6 +217,22 @@ static void sys_mmap(struct guest_thread *th)
 		map_host(th, &w, &c);
 }
 
+static int index_type(const struct fl_vma_info *vma)
+{
+	return vma->vm_flags & FL_VM_SHARED ? MAP_SHARED : MAP_PRIVATE;
+}
+
+/* Do the limits allow so much more of this? The agent is not held to them, and afterwards it would be too late to ask. */
+static int64_t may_grow(struct guest_thread *th, const struct fl_vma_info *vma, uint64_t more)
+{
+	fl_va at;
+	int r;
+
+	r = fl_mmap_foreign(&th->task, 0, more, (int)(vma->vm_flags & 7), index_type(vma), FL_HIDDEN_END,
+			    th->mm->host_hi, 0, 0, &at);
+	return r ? r : fl_munmap(&th->task, at, more);
+}
+
 /* mremap of the host's memory: in place if the index has room behind, else to an address of the index's choice. */
 static int64_t remap_host(struct guest_thread *th, fl_va old, uint64_t old_len, uint64_t new_len, uint64_t flags,
 			  fl_va new_addr)
@@ -228,6 +244,15 @@ static int64_t remap_host(struct guest_thread *th, fl_va old, uint64_t old_len, 
 
 	if (!fl_mm_next_vma(gm->mm, old, &vma) || vma.start > old || old + old_len > vma.end)
 		return -FL_EFAULT;
+	if (!old_len && !(vma.vm_flags & FL_VM_SHARED))
+		return -FL_EINVAL;
+	if (new_len > old_len) {
+		r = may_grow(th, &vma, new_len - old_len);
+		if (r)
+			return r;
+		if (!fl_mm_next_vma(gm->mm, old, &vma) || vma.start > old || old + old_len > vma.end)
+			return -FL_EFAULT; /* another thread's doing meanwhile */
+	}
 	if (flags & MREMAP_FIXED) {
 		at = new_addr;
 		if (at & ~FL_PAGE_MASK || at + new_len > FL_TASK_SIZE || fl_range_hidden(at, new_len))
@@ -261,9 +286,10 @@ static int64_t remap_host(struct guest_thread *th, fl_va old, uint64_t old_len, 
 		r = fl_munmap(&th->task, old + new_len, old_len - new_len);
 		return r ? r : (int64_t)at;
 	}
-	r = fl_mmap_foreign(&th->task, at, new_len, (int)(vma.vm_flags & 7), MAP_PRIVATE | MAP_FIXED, 0, 0, vma.cookie,
-			    (vma.pgoff << 12) + (old - vma.start), &new_addr);
-	if (!r && at != old && !(flags & MREMAP_DONTUNMAP))
+	r = fl_mmap_foreign(&th->task, at, new_len, (int)(vma.vm_flags & 7), index_type(&vma) | MAP_FIXED, 0, 0,
+			    vma.cookie, (vma.pgoff << 12) + (old - vma.start), &new_addr);
+	/* Of no length: another view of shared memory; the first one stays. */
+	if (!r && at != old && old_len && !(flags & MREMAP_DONTUNMAP))
 		r = fl_munmap(&th->task, old, old_len);
 	return r ? r : (int64_t)at;
 }
@@ -278,7 +304,7 @@ static void sys_mremap(struct guest_thread *th)
 	fl_mem_call_begin(th, &c);
 	fl_limits_apply(th);
 	old = c.args[0];
-	if (!(old & ~FL_PAGE_MASK) && c.args[1] && fl_mm_next_vma(th->mm->mm, old, &vma) && vma.start <= old &&
+	if (!(old & ~FL_PAGE_MASK) && c.args[2] && fl_mm_next_vma(th->mm->mm, old, &vma) && vma.start <= old &&
 	    vma.vm_flags & FL_VM_FOREIGN) {
 		r = fl_range_hidden(old, c.args[1]) ? -FL_EFAULT
 						    : remap_host(th, old, fl_page_round(c.args[1]),

@@ -75,6 +75,29 @@ static void address_space(void)
 	tell("AS: lifted", map(512 * MIB, RW, 0) == MAP_FAILED);
 }
 
+/* Memory that is shared, and a file's: the same limits, whoever serves it. */
+static void shared(void)
+{
+	char *p = mmap(NULL, 4 * P, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *q;
+
+	limit(RLIMIT_AS, 256 * MIB);
+	tell("shared: mmap", mmap(NULL, 512 * MIB, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+	tell("shared: mremap", mremap(p, 4 * P, 512 * MIB, MREMAP_MAYMOVE) == MAP_FAILED);
+	p[3 * P] = 7;
+	q = mremap(p, 0, 4 * P, MREMAP_MAYMOVE);
+	tell("shared: another view", q == MAP_FAILED);
+	q[0] = 8;
+	printf("shared: %d %d\n", p[0], q[3 * P]);
+	tell("shared: another view, in place", mremap(p, 0, 4 * P, 0) == MAP_FAILED);
+	tell("shared: a view too large", mremap(p, 0, 512 * MIB, MREMAP_MAYMOVE) == MAP_FAILED);
+	tell("shared: no length", mremap(p, 4 * P, 0, MREMAP_MAYMOVE) == MAP_FAILED);
+	q = mremap(p, 4 * P, 8 * P, MREMAP_MAYMOVE);
+	tell("shared: grown", q == MAP_FAILED);
+	printf("shared: %d\n", q[3 * P]);
+	fflush(stdout);
+	tell("shared: unmapped", munmap(q, 8 * P));
+}
+
 static void data(void)
 {
 	char *p = map(64 * MIB, PROT_READ, 0);
@@ -155,6 +178,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	in_child(address_space);
+	in_child(shared);
 	in_child(data);
 	in_child(locked);
 	in_child(from_outside);
