@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process_vm_readv and process_vm_writev: the caller's own memory and a child's, pages never touched, pages shared after
- * fork, partial transfers, errors; a userfaultfd on the remote side that a thread resolves, and one that nobody does.
+ * process_vm_readv and process_vm_writev, and /proc/PID/mem: the caller's own memory and a child's, pages never
+ * touched, pages shared after fork, partial transfers, errors; a userfaultfd on the remote side that a thread
+ * resolves, and one that nobody does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -230,6 +231,16 @@ static void awaited(void)
 	printf("%d %d\n", b[0], b[4 * P - 1]);
 	if (fd >= 0)
 		pthread_join(t, NULL);
+	if (fd >= 0) {
+		int mem = open("/proc/self/mem", O_RDWR);
+
+		tell("mem awaited", pread(mem, b, 5 * P, (off_t)(uintptr_t)(a + 2 * P)));
+		tell("mem awaited", pread(mem, b, P, (off_t)(uintptr_t)(a + 4 * P)));
+		tell("mem awaited", pwrite(mem, b, P, (off_t)(uintptr_t)(a + 4 * P)));
+		close(mem);
+	} else {
+		printf("mem awaited: %zd 0\nmem awaited: -1 %d\nmem awaited: -1 %d\n", 2 * P, EIO, EIO);
+	}
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -247,6 +258,75 @@ static void awaited(void)
 	close(fd);
 }
 
+/* Written to before it has run: it sees it all the same. */
+static void newborn(void)
+{
+	unsigned char *a = area(2), *b = area(2), c;
+	int good = 0, status, go[2];
+
+	memset(a, 1, 2 * P);
+	memset(b, 2, 2 * P);
+	for (int i = 0; i < 50 && !pipe(go); i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(read(go[0], &c, 1) == 1 && a[0] == 2 && a[P] == 2 ? 5 : 6);
+		good += put(pid, b, a, 2 * P) == (ssize_t)(2 * P);
+		good += write(go[1], "x", 1) == 1;
+		waitpid(pid, &status, 0);
+		good += WEXITSTATUS(status) == 5;
+		close(go[0]);
+		close(go[1]);
+	}
+	printf("newborn: %d, own %d\n", good, a[0]);
+}
+
+/* pread and pwrite of /proc/PID/mem: pages that were touched or not, of the own and another process. */
+static void mem_file(void)
+{
+	unsigned char *a = area(8), *b = area(8), stack[16];
+	char path[32];
+	int fd = open("/proc/self/mem", O_RDWR), ro = open("/proc/self/mem", O_RDONLY), go[2];
+	pid_t pid;
+
+	memset(b, 6, 8 * P);
+	tell("mem untouched", pread(fd, b, 3 * P, (off_t)(uintptr_t)a));
+	printf("%d %d\n", b[3 * P - 1], b[3 * P]);
+	tell("mem write", pwrite(fd, b + 2 * P, 3 * P + 7, (off_t)(uintptr_t)a + 5));
+	printf("%d %d %d\n", a[P + 4], a[P + 5], a[2 * P]);
+	tell("mem to the stack", pread(fd, stack, sizeof(stack), (off_t)(uintptr_t)(a + P)));
+	printf("%d %d\n", stack[4], stack[5]);
+	tell("mem not for writing", pwrite(ro, b, 10, (off_t)(uintptr_t)a));
+	munmap(a + 4 * P, P);
+	tell("mem hole", pread(fd, b, 4 * P, (off_t)(uintptr_t)(a + 2 * P) + 1));
+	tell("mem nothing", pread(fd, b, 10, (off_t)(uintptr_t)(a + 4 * P)));
+	tell("mem no buffer", pread(fd, a + 4 * P, 10, (off_t)(uintptr_t)a));
+	tell("mem zero", pread(fd, b, 0, (off_t)(uintptr_t)a));
+	if (pipe(go))
+		return;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (read(go[0], stack, 1) < 0)
+			_exit(9);
+		printf("child: %d %d\n", a[0], a[7 * P]);
+		fflush(stdout);
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	close(fd);
+	fd = open(path, O_RDWR);
+	tell("mem of the child", pwrite(fd, "ab", 2, (off_t)(uintptr_t)a));
+	tell("mem of the child", pwrite(fd, "cd", 2, (off_t)(uintptr_t)(a + 7 * P)));
+	tell("mem of the child", pread(fd, b, P, (off_t)(uintptr_t)a));
+	printf("%d %d\n", b[0], a[0]);
+	if (write(go[1], "x", 1) < 0)
+		return;
+	waitpid(pid, NULL, 0);
+	close(fd);
+	close(ro);
+}
+
 int main(void)
 {
 	own();
@@ -254,6 +334,8 @@ int main(void)
 	child();
 	ended();
 	beside();
+	newborn();
+	mem_file();
 	awaited();
 	return 0;
 }
