@@ -54,8 +54,8 @@ struct fl_host {
 	struct fl_agent *agents;
 	uint64_t *
 		ended; /* bitmap by pid: tasks whose end we have seen; their parent's or our own reaping may show it again */
-	uint64_t *was_agent; /* bitmap by pid: ids that agents have or had, until a guest task gets one */
-	bool reapers;        /* a guest process has asked to be given orphans */
+	uint64_t *was_agent;            /* bitmap by pid: ids that agents have or had, until a guest task gets one */
+	bool reapers;                   /* a guest process has asked to be given orphans */
 	struct guest_thread *graveyard; /* fibers that are done, to be freed outside them */
 	struct fl_mutex exchange;       /* memfile.c: the place in an inherited control page */
 	int giver;                      /* memfile.c: the socket, or 0 */
