@@ -13,6 +13,7 @@
 #define DEFAULT_MAX_MAPS 65530u
 #define STACK_GUARD_PAGES 256u
 #define TABLES_SPARE 1024u
+#define TABLES_MAX ((uint64_t)1 << 30)
 
 /* What faultline/arch.h says of a geometry, and tables that reach all user addresses. */
 static bool arch_ok(const struct fl_arch *arch)
@@ -82,7 +83,7 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 	}
 	/* A guest that reads here and there needs no frames: its tables count as if each had one. */
 	mm->tables.limit =
-		(uint32_t)(fl_frames_total(c->frames) < UINT32_MAX / 2 ? fl_frames_total(c->frames) : UINT32_MAX / 2) +
+		(uint32_t)(fl_frames_total(c->frames) < TABLES_MAX ? fl_frames_total(c->frames) : TABLES_MAX) +
 		TABLES_SPARE;
 	mm->frames = c->frames;
 	mm->arch = arch;

@@ -97,8 +97,11 @@ static struct fl_table *build_chain(const struct fl_tables *pt, fl_va va, unsign
 {
 	struct fl_table *chain = NULL;
 
-	/* Several tasks at once may go past it by what each is building. */
-	if (pt->limit && fl_load(&pt->count) + level >= pt->limit)
+	/*
+	 * Several tasks at once may go past it by what each is building. A table is counted after it can be seen, so it may be
+	 * freed first, and the count may be below nothing for a moment.
+	 */
+	if (pt->limit && (int32_t)fl_load(&pt->count) + (int32_t)level >= (int32_t)pt->limit)
 		return NULL;
 	for (unsigned l = 0; l <= level; l++) {
 		struct fl_table *t = new_table(pt, l);

@@ -77,7 +77,7 @@ struct fl_tables {
 	uint8_t va_bits;              /* (i) addresses of 2^va_bits and above have no table, ever */
 	struct fl_table *root;        /* (i) */
 	uint32_t count;               /* (a) tables, root included */
-	uint32_t limit;               /* (i) no more than about as many; 0: no limit */
+	uint32_t limit;               /* (i) no more than about as many, at most INT32_MAX; 0: no limit */
 };
 
 int fl_tables_init(struct fl_tables *pt, const struct fl_geometry *geo); /* 0, -FL_ENOMEM */
