@@ -125,8 +125,8 @@ static int64_t peek(struct guest_thread *th, const struct wait_call *w)
 	return pid;
 }
 
-/* True: the kernel may answer. False: the call has been answered, or the thread is gone. */
-static bool clear_way(struct guest_thread *th, const struct wait_call *w)
+/* As peek, with agents out of the way. */
+static int64_t peek_past_agents(struct guest_thread *th, const struct wait_call *w)
 {
 	int64_t found;
 
@@ -134,9 +134,22 @@ static bool clear_way(struct guest_thread *th, const struct wait_call *w)
 		if (fl_inject(th, SYS_wait4, (uint64_t)found, 0, __WALL | WNOHANG, 0, 0, 0) <= 0)
 			break;
 	}
+	return found;
+}
+
+/* True: the kernel may answer. False: the call has been answered, or the thread is gone. */
+static bool clear_way(struct guest_thread *th, const struct wait_call *w)
+{
+	int64_t found = peek_past_agents(th, w);
+
+	/* A child that has died since we peeked is not among the living any more, but the kernel has it for us now. */
+	if (!found && !fl_io_gone(th) && !any_child(th, w))
+		found = peek_past_agents(th, w);
+	else if (!found)
+		found = 1;
 	if (fl_io_gone(th))
 		return false;
-	if (found || any_child(th, w))
+	if (found)
 		return true;
 	fl_skip_syscall(th, -ECHILD);
 	return false;
