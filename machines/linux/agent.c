@@ -274,54 +274,47 @@ static int agent_make(struct guest_thread *th, uint64_t fd, struct fl_agent *a)
 	return (int)r;
 }
 
-int fl_agent_boot(struct guest_thread *th)
+/* The control page and the agent, from the memory file that the guest has as fd for the moment. */
+static int agent_join(struct guest_thread *th, uint64_t fd)
 {
 	struct guest *g = th->g;
-	struct fl_agent *a;
+	struct fl_agent *a = agent_alloc(th->mm);
+	int64_t r;
+
+	if (!a)
+		return -FL_ENOMEM;
+	r = fl_inject(th, SYS_mmap, FL_HIDDEN_CTL, FL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		      slot_offset(g, a->slot));
+	if (r < 0) {
+		agent_free(g, a);
+		return (int)r;
+	}
+	r = agent_make(th, fd, a);
+	fl_inject(th, SYS_close, fd, 0, 0, 0, 0, 0);
+	return (int)r;
+}
+
+int fl_agent_boot(struct guest_thread *th)
+{
 	int64_t fd, r;
 
 	fd = fl_memfile_open(th, true);
 	if (fd < 0)
 		return (int)fd;
 	r = fl_inject_early(th, SYS_mmap, FL_HIDDEN_CODE, FL_PAGE, PROT_READ | PROT_EXEC,
-			    MAP_SHARED | MAP_FIXED_NOREPLACE, (uint64_t)fd, g->arena_bytes);
+			    MAP_SHARED | MAP_FIXED_NOREPLACE, (uint64_t)fd, th->g->arena_bytes);
 	if (r < 0)
 		return (int)r;
-	a = agent_alloc(th->mm);
-	if (!a)
-		return -FL_ENOMEM;
-	r = fl_inject(th, SYS_mmap, FL_HIDDEN_CTL, FL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		      (uint64_t)fd, slot_offset(g, a->slot));
-	if (r < 0) {
-		agent_free(g, a);
-		return (int)r;
-	}
-	r = agent_make(th, (uint64_t)fd, a);
-	fl_inject(th, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	return (int)r;
+	return agent_join(th, (uint64_t)fd);
 }
 
 int fl_agent_fork(struct guest_thread *th)
 {
-	struct guest *g = th->g;
-	struct fl_agent *a;
-	int64_t fd, r;
+	int64_t fd = fl_memfile_open(th, false);
 
-	fd = fl_memfile_open(th, false);
 	if (fd < 0)
 		return (int)fd;
-	a = agent_alloc(th->mm);
-	if (!a)
-		return -FL_ENOMEM;
-	r = fl_inject(th, SYS_mmap, FL_HIDDEN_CTL, FL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		      (uint64_t)fd, slot_offset(g, a->slot));
-	if (r < 0) {
-		agent_free(g, a);
-		return (int)r;
-	}
-	r = agent_make(th, (uint64_t)fd, a);
-	fl_inject(th, SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
-	return (int)r;
+	return agent_join(th, (uint64_t)fd);
 }
 
 void fl_agent_end(struct guest_mm *gm, struct guest_thread *reap)
