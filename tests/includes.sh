@@ -5,8 +5,10 @@
 #
 #   include/   includes faultline/*.h and freestanding headers; fl_port.h alone includes the port's half
 #   src/       includes that and its own headers; nothing of a port's but through fl_port.h
-#   ports/     includes nothing of src, machines or tools
-#   machines/  includes nothing of tools
+#   ports/     includes nothing of src, machines, explore or tools
+#   machines/  includes nothing of explore or tools
+#   explore/   includes nothing of tools; explore/search nothing of the library, explore/lang nothing of src or other
+#              rooms of explore/ (it is what both executors stand on), explore/host nothing of src
 #
 # includes_selftest.sh shows that it can fail.
 set -eu
@@ -36,13 +38,20 @@ while read -r file header; do
 		[[ $name != ../* && ($name = faultline/* && -f include/$name || -f src/$name) ]] ||
 			refuse "$file" "$where" "$header" ;;
 	ports/:\"*)
-		[[ $name != ../src/* && $name != ../../* && ! -f src/$name && ! -f machines/$name && ! -f tools/$name ]] ||
-			refuse "$file" "$where" "$header" ;;
+		[[ $name != ../src/* && $name != ../../* && ! -f src/$name && ! -f machines/$name && ! -f tools/$name &&
+			$name != explore/* ]] || refuse "$file" "$where" "$header" ;;
 	machines/:\"*)
-		[[ ! -f tools/$name ]] || refuse "$file" "$where" "$header" ;;
+		[[ ! -f tools/$name && $name != explore/* ]] || refuse "$file" "$where" "$header" ;;
+	explore/:\"*)
+		[[ ! -f tools/$name && $name != tools/* ]] || refuse "$file" "$where" "$header"
+		case $file in
+		explore/search/*) [[ $name = explore/search/* ]] ;;
+		explore/lang/*) [[ $name = explore/lang/* || $name = faultline/* ]] ;;
+		explore/host/*) [[ ! -f src/$name ]] ;;
+		esac || refuse "$file" "$where" "$header" ;;
 	esac
 done < <(grep -rEo --include='*.[chS]' '^[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*[<"][^>"]*[>"]' \
-	include src ports machines 2>/dev/null |
+	include src ports machines explore 2>/dev/null |
 	sed -E 's/^([^:]*):[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*(.*)$/\1 \3/')
 
 if [ $count -eq 0 ]; then

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,tools}
+mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,explore/{search,lang,host},tools}
 touch "$work"/{include/faultline/mm.h,src/mm/mm_int.h,src/vma/vma.h,machines/soft/soft.h,tools/tool.h}
 status=0
 
@@ -37,4 +37,12 @@ expect pass ports/threads/a.c '<pthread.h>'
 expect fail ports/threads/a.c '"vma/vma.h"'
 expect fail machines/soft/a.c '"tool.h"'
 expect pass machines/soft/a.c '"vma/vma.h"'
+expect fail machines/soft/a.c '"explore/lang/scenario.h"'
+expect pass explore/search/a.c '"explore/search/search.h"'
+expect fail explore/search/a.c '"faultline/mm.h"'
+expect pass explore/lang/a.c '"faultline/mm.h"'
+expect fail explore/lang/a.c '"explore/exec/exec.h"'
+expect pass explore/host/a.c '"explore/exec/exec.h"'
+expect fail explore/host/a.c '"vma/vma.h"'
+expect fail explore/a.c '"tools/tool.h"'
 exit $status
