@@ -29,22 +29,30 @@ function(fl_watched suffix)
 endfunction()
 
 fl_glob(search_sources explore/search/*.c explore/world/*.c)
-fl_glob(scenario_sources explore/lang/*.c explore/exec/*.c explore/host/*.c explore/report/*.c)
+fl_glob(lang_sources explore/lang/*.c)
+fl_glob(scenario_sources explore/exec/*.c explore/host/*.c explore/report/*.c)
 fl_library(explorer OBJECT PORT fibers HOSTED SOURCES ${search_sources})
+fl_library(explore-lang OBJECT PORT fibers HOSTED SOURCES ${lang_sources})
 fl_library(scenarios OBJECT PORT fibers HOSTED SOURCES ${scenario_sources})
 fl_watched(explore)
 fl_archive(faultline-explore PORT fibers OBJECTS engine-explore soft-explore port-fibers explorer)
 
 fl_glob(explore_main explore/*.c)
+set(scenario_objects)
+foreach(target IN ITEMS explore-lang scenarios)
+	if(TARGET ${target})
+		list(APPEND scenario_objects $<TARGET_OBJECTS:${target}>)
+	endif()
+endforeach()
 if(TARGET explorer AND explore_main)
-	fl_program(explore-command PORT fibers SOURCES ${explore_main} $<TARGET_OBJECTS:scenarios>
+	fl_program(explore-command PORT fibers SOURCES ${explore_main} ${scenario_objects}
 		   LINK faultline-explore PkgConfig::DW PkgConfig::JSONC Threads::Threads
 		   OUTPUT ${CMAKE_BINARY_DIR} NAME faultline-explore)
 	target_compile_definitions(explore-command PRIVATE FL_VERSION="${PROJECT_VERSION}")
 	if(FL_TESTS)
 		fl_watched(bugs FL_SEEDED_BUGS=1)
 		fl_archive(faultline-explore-bugs PORT fibers OBJECTS engine-bugs soft-bugs port-fibers explorer)
-		fl_program(explore-bugs-command PORT fibers SOURCES ${explore_main} $<TARGET_OBJECTS:scenarios>
+		fl_program(explore-bugs-command PORT fibers SOURCES ${explore_main} ${scenario_objects}
 			   LINK faultline-explore-bugs PkgConfig::DW PkgConfig::JSONC Threads::Threads
 			   OUTPUT ${CMAKE_BINARY_DIR}/tests NAME faultline-explore-bugs)
 		target_compile_definitions(explore-bugs-command PRIVATE FL_VERSION="${PROJECT_VERSION}"

@@ -37,6 +37,7 @@ enum fl_sc_memory {
 
 /*
  * map NAME [anon|shmem|hugetlb|file] [private|shared] [pages=N] [prot=rwx|none] [at=PAGE] [noreserve] [stack] [locked]
+ * place NAME [pages=N] [at=PAGE]: a name for addresses; nothing is mapped there by it, and it may lie over mappings.
  * Mappings are placed by the scenario, page numbers within a window of 4096 pages; without at=, each at a page of its own
  * with a free page to both sides, all near enough to share a page table.
  * at= lets mappings touch (and merge), and puts them far (another page table: at=512).
@@ -46,6 +47,7 @@ struct fl_sc_map {
 	struct fl_place place;
 	enum fl_sc_memory memory;
 	bool shared, noreserve, stack, locked;
+	bool hole;      /* made by `place` */
 	int prot;       /* FL_PROT_* */
 	uint64_t page;  /* where, in pages from the window's start */
 	uint64_t pages; /* how long */
@@ -90,8 +92,9 @@ bool fl_sc_value_by_name(const char *name, int64_t *value);
 
 /* Expressions */
 enum fl_sc_expr_kind {
-	FL_SC_E_NUMBER,  /* 12, 0x12, EEXIST, PAGEFAULT */
-	FL_SC_E_RESULT,  /* r0, m.address (field) */
+	FL_SC_E_NUMBER,  /* 12, 0x12, EEXIST, PAGEFAULT; a thread's name: its number, as m.thread has it */
+	FL_SC_E_ADDRESS, /* A, A[1], A+8: number is the address, in bytes from the window's start, as m.address has it */
+	FL_SC_E_RESULT,  /* r0, m.address (field); a message's bare name is its event */
 	FL_SC_E_VAR,     /* a shared variable */
 	FL_SC_E_MEMORY,  /* [A+8], [A[1]]: what is in memory at the end (properties only), as `process` sees it */
 	FL_SC_E_COUNT,   /* faults(T), retries(T), messages(U), resident(A), vmas, tables, frames: properties only */
@@ -116,12 +119,14 @@ enum fl_sc_binary {
 	FL_SC_BITAND,
 	FL_SC_IMPLIES, /* "implies", binds loosest */
 };
+/* Of a message. Addresses are in bytes from the window's start, so that they mean the same wherever the window lies. */
 enum fl_sc_field {
 	FL_SC_F_NONE,
-	FL_SC_F_EVENT,
-	FL_SC_F_ADDRESS,
-	FL_SC_F_FLAGS,
-	FL_SC_F_THREAD
+	FL_SC_F_EVENT,   /* PAGEFAULT, ...; or the error that read gave, and then all others are UNSET */
+	FL_SC_F_ADDRESS, /* of the fault; where what is remapped, removed or unmapped begins */
+	FL_SC_F_END,     /* REMOVE, UNMAP: where it ends; REMAP: where it is now */
+	FL_SC_F_FLAGS,   /* PAGEFAULT: WRITE, WP, MINOR */
+	FL_SC_F_THREAD   /* PAGEFAULT with feature thread_id: the thread's index in `thread` */
 };
 enum fl_sc_count {
 	FL_SC_C_FAULTS,
@@ -137,9 +142,10 @@ enum fl_sc_count {
 struct fl_sc_range {
 	struct fl_place place;
 	unsigned map;
-	uint64_t offset; /* bytes from the mapping's start */
 	uint64_t
-		length; /* bytes; 0: none was said: one page for page operations, or the whole mapping if only its name was said */
+		offset; /* bytes from the mapping's start; negative (two's complement) for A-8, which a `stack` may say */
+	/* bytes; 0: none was said: one page for page operations, or the whole mapping if only its name was said */
+	uint64_t length;
 	bool whole; /* only the mapping's name was said */
 };
 
@@ -147,8 +153,9 @@ struct fl_sc_expr {
 	enum fl_sc_expr_kind kind;
 	struct fl_place place;
 	int64_t number;
-	bool symbol;    /* a NUMBER that was written as a name */
-	unsigned index; /* of the result, variable, thread, userfaultfd */
+	bool symbol; /* a NUMBER that was written as a name */
+	unsigned
+		index; /* of the result, variable, thread, userfaultfd; resident, vmas, tables: the process, as below */
 	enum fl_sc_field field;
 	enum fl_sc_count count;
 	enum fl_sc_binary binary;
@@ -160,8 +167,14 @@ struct fl_sc_expr {
 	size_t members;
 };
 
-/* Statements. Args in brackets may be left out. L is a location (a range without length), R a range, U a userfaultfd. */
+/*
+ * Values are written as words of 8 bytes: `fill=0x11` makes every word of the page 0x11, so that load gives it back.
+ *
+ * Statements. Args in brackets may be left out. L is a location (a range without length), R a range, U a userfaultfd.
+ * fl_sc_op_usage has this text for messages.
+ */
 enum fl_sc_op {
+	FL_SC_MAP, /* map NAME ...: range.map, all of it. Setup only. (place and var are no statements: they only declare) */
 	/* accesses by the program itself; size=1|2|4|8, 8 unless said; results: the value read (add: what was there), 0, or why not */
 	FL_SC_LOAD,  /* load L [size=N] */
 	FL_SC_STORE, /* store L VALUE [size=N] */
@@ -174,16 +187,17 @@ enum fl_sc_op {
 	FL_SC_MMAP,     /* mmap R [prot=] [fixed|noreplace] [noreserve]: map (again) where R is; fixed unless said */
 	FL_SC_MUNMAP,   /* munmap R */
 	FL_SC_MPROTECT, /* mprotect R prot= */
-	FL_SC_MADVISE, /* madvise R dontneed|free|cold|pageout|willneed|populate_read|populate_write|guard_install|guard_remove|dontfork|wipeonfork|... */
-	FL_SC_MREMAP,  /* mremap R to L [length=N pages] [dontunmap]: 0 or an error */
-	FL_SC_MLOCK,   /* mlock R [onfault] */
-	FL_SC_MUNLOCK, /* munlock R */
-	FL_SC_MINCORE, /* mincore L: 1 if the page is there, else 0 */
-	FL_SC_BRK,     /* brk +N|-N pages: 0 or ENOMEM */
-	FL_SC_FORK,    /* fork C: 0 or an error; threads `in C` begin */
-	FL_SC_EXIT,    /* exit: this thread ends here; the last one of a process takes the address space with it */
+	FL_SC_MADVISE,  /* madvise R ADVICE, or `ADVICE R`: dontneed, free, populate_read, ... as in madvise(2) */
+	FL_SC_MREMAP,   /* mremap R to L [pages=N] [dontunmap]: pages is the new length */
+	FL_SC_MLOCK,    /* mlock R [onfault] */
+	FL_SC_MUNLOCK,  /* munlock R */
+	FL_SC_MINCORE,  /* mincore L: 1 if the page is there, else 0 */
+	FL_SC_BRK,      /* brk +N|-N pages: 0 or ENOMEM */
+	FL_SC_FORK,     /* fork C: 0 or an error; threads `in C` begin */
+	FL_SC_EXIT,     /* exit: this thread ends here; the last one of a process takes the address space with it */
 	/* userfaultfd */
-	FL_SC_UFFD, /* uffd U [features=a,b] [missing|wp|minor... R] [nonblock]: create, handshake, register. Setup only */
+	/* uffd U [features=a,b] [nonblock] [user_only] [missing|wp|minor... R]: create, handshake, register. Setup only */
+	FL_SC_UFFD,
 	FL_SC_REGISTER,     /* register U missing|wp|minor... R */
 	FL_SC_UNREGISTER,   /* unregister U R */
 	FL_SC_COPY,         /* copy U R fill=VALUE|from=L [dontwake] [wp]: 0 or an error (EAGAIN after some progress) */
@@ -227,7 +241,7 @@ struct fl_sc_statement {
 	uint64_t modes;           /* FL_UFFDIO_REGISTER_MODE_*; WRITEPROTECT: 1 on */
 	uint64_t features;        /* UFFD */
 	int64_t pages;            /* MREMAP: new length, 0: the old; BRK */
-	bool nonblock, dontwake, wp, fatal, noreplace, noreserve, onfault, dontunmap, holes;
+	bool nonblock, dontwake, wp, fatal, noreplace, noreserve, onfault, dontunmap, holes, user_only;
 	unsigned times; /* REPEAT, RETRY */
 	struct fl_sc_expr *condition;
 	struct fl_sc_statement *body, *orelse; /* arrays */
@@ -269,15 +283,17 @@ struct fl_scenario {
 	enum fl_explore_memory memory; /* `memory tso`: explore it so unless told otherwise */
 	int preemptions;               /* `bound preemptions=N`: what CI explores it to; -1: all */
 	uint64_t schedules;            /* `bound schedules=N`; 0: all */
-	unsigned alloc_fails;          /* `inject alloc=N`: so many allocations of a run fail, each in turn */
-	bool engine_only;              /* `engine only`: the running kernel cannot be asked (why: a comment) */
+	uint32_t events;      /* `bound events=N`: a longer run goes on under a fair scheduler; 0: the default */
+	uint32_t allow;       /* `allow deadlock,leak`: bits 1 << enum fl_explore_kind; these are no findings */
+	unsigned alloc_fails; /* `inject alloc=N`: so many allocations of a run fail, each in turn */
+	bool engine_only;     /* `engine only`: the running kernel cannot be asked (why: a comment) */
 	/* names */
 	struct fl_sc_map *map;
 	struct fl_sc_name *uffd, *process, *variable; /* processes: those made by fork */
 	struct fl_sc_result *result;
 	size_t maps, uffds, processes, variables, results;
 	int64_t *initial; /* of the variables: `var x = 0` */
-	/* what happens: in order; maps are setup too (op FL_SC_MMAP with range.whole) */
+	/* what happens: in order */
 	struct fl_sc_statement *setup;
 	struct fl_sc_thread *thread;
 	struct fl_sc_property *property;
@@ -293,12 +309,19 @@ struct fl_scenario *fl_scenario_read(const char *path, char **error);
 void fl_scenario_free(struct fl_scenario *s);
 /* The text in its one layout, comments kept; to free. Formatting twice changes nothing more. NULL: out of memory. */
 char *fl_scenario_format(const struct fl_scenario *s);
-/* Names of ops as written: "load"; for messages. */
+/* Names of ops as written: "load"; for messages. How they are written, and what they do: a line each, for help. */
 const char *fl_sc_op_name(enum fl_sc_op op);
+const char *fl_sc_op_usage(enum fl_sc_op op);
+const char *fl_sc_op_help(enum fl_sc_op op);
+/* dontneed, populate_read, ... of a number FL_MADV_*; NULL if there is none. */
+const char *fl_sc_advice_name(int advice);
+/* Where a location is, in bytes from the window's start. */
+uint64_t fl_sc_address(const struct fl_scenario *s, const struct fl_sc_range *range);
 
 /*
- * Evaluate. The context answers for names; false from any of its functions makes the whole unknown (FL_SC_UNSET). and, or
- * and implies look at the right side only when they must.
+ * Evaluate. The context answers for names. and, or, implies and in look no further than they must. Logic has two
+ * values: 0 and FL_SC_UNSET are false. FL_SC_UNSET equals nothing but itself, is not less or greater than anything, and
+ * makes arithmetic FL_SC_UNSET.
  */
 struct fl_sc_context {
 	void *arg;
@@ -309,5 +332,11 @@ struct fl_sc_context {
 	bool (*blocked)(void *arg, unsigned thread);
 };
 int64_t fl_sc_evaluate(const struct fl_sc_expr *e, const struct fl_sc_context *context);
+static inline bool fl_sc_holds(const struct fl_sc_expr *e, const struct fl_sc_context *context)
+{
+	int64_t value = fl_sc_evaluate(e, context);
+
+	return value && value != FL_SC_UNSET;
+}
 
 #endif
