@@ -26,7 +26,13 @@
  *   fl_cas(p, expected, v)   sequentially consistent; expected is a pointer, updated on failure
  *   fl_add(p, n)             acquire-release; returns the NEW value; n may be negative
  *   fl_or(p, bits)  fl_and(p, bits)   acquire-release; return the OLD value
+ *   fl_count(p, n)           relaxed, and no value: a statistic. Two of them in either order are the same
  *   fl_fence()               a sequentially consistent fence
+ *
+ * Guest memory is reached by machines in other sizes, too: 1, 2, 4 or 8 bytes, as far as the host has such accesses.
+ *
+ *   fl_guest_load(p)  fl_guest_store(p, v)   relaxed
+ *   fl_guest_add(p, n)       acquire-release; returns the NEW value
  */
 #ifndef FAULTLINE_FL_PORT_H
 #define FAULTLINE_FL_PORT_H

@@ -136,18 +136,18 @@ static void get(void *value, const void *data, size_t n)
 
 	switch (single(data, n)) {
 	case 1:
-		*(unsigned char *)value = __atomic_load_n((const unsigned char *)data, __ATOMIC_RELAXED);
+		*(unsigned char *)value = fl_guest_load((const unsigned char *)data);
 		break;
 	case 2:
-		u16 = __atomic_load_n((const guest16 *)data, __ATOMIC_RELAXED);
+		u16 = fl_guest_load((const guest16 *)data);
 		memcpy(value, &u16, n);
 		break;
 	case 4:
-		u32 = fl_load((const guest32 *)data);
+		u32 = fl_guest_load((const guest32 *)data);
 		memcpy(value, &u32, n);
 		break;
 	case 8:
-		word = fl_load((const guest_word *)data);
+		word = fl_guest_load((const guest_word *)data);
 		memcpy(value, &word, n);
 		break;
 	default:
@@ -163,19 +163,19 @@ static void put(void *data, const void *value, size_t n)
 
 	switch (single(data, n)) {
 	case 1:
-		__atomic_store_n((unsigned char *)data, *(const unsigned char *)value, __ATOMIC_RELAXED);
+		fl_guest_store((unsigned char *)data, *(const unsigned char *)value);
 		break;
 	case 2:
 		memcpy(&u16, value, n);
-		__atomic_store_n((guest16 *)data, u16, __ATOMIC_RELAXED);
+		fl_guest_store((guest16 *)data, u16);
 		break;
 	case 4:
 		memcpy(&u32, value, n);
-		fl_store((guest32 *)data, u32);
+		fl_guest_store((guest32 *)data, u32);
 		break;
 	case 8:
 		memcpy(&word, value, n);
-		fl_store((guest_word *)data, word);
+		fl_guest_store((guest_word *)data, word);
 		break;
 	default:
 		fl_port_copy(data, value, n);
@@ -238,7 +238,7 @@ enum fl_outcome fl_vcpu_add32(struct fl_vcpu *v, fl_va va, uint32_t n, uint32_t 
 
 	if (o != FL_FAULT_DONE)
 		return o;
-	*old = fl_add((guest32 *)(void *)p.data[0], n) - n;
+	*old = fl_guest_add((guest32 *)(void *)p.data[0], n) - n;
 	end(v);
 	return FL_FAULT_DONE;
 }
@@ -250,11 +250,7 @@ enum fl_outcome fl_vcpu_add64(struct fl_vcpu *v, fl_va va, uint64_t n, uint64_t 
 
 	if (o != FL_FAULT_DONE)
 		return o;
-#if UINTPTR_MAX == UINT64_MAX
-	*old = fl_add((guest64 *)(void *)p.data[0], n) - n;
-#else
-	*old = __atomic_fetch_add((guest64 *)(void *)p.data[0], n, __ATOMIC_ACQ_REL);
-#endif
+	*old = fl_guest_add((guest64 *)(void *)p.data[0], n) - n;
 	end(v);
 	return FL_FAULT_DONE;
 }

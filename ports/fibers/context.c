@@ -94,6 +94,26 @@ void fl_context_init(struct fl_context *c, void *stack, size_t size, void (*entr
 	start(c, entry);
 }
 
+void *fl_context_live(const struct fl_context *c, size_t *n)
+{
+#ifdef FL_FIBER_UCONTEXT
+	char *sp = (char *)(uintptr_t)c->stack;
+#else
+	char *sp = c->sp;
+#endif
+	*n = (size_t)((const char *)c->stack + c->size - sp);
+	return sp;
+}
+
+void fl_context_open(const struct fl_context *c)
+{
+#ifdef ASAN
+	ASAN_UNPOISON_MEMORY_REGION(c->stack, c->size);
+#else
+	(void)c;
+#endif
+}
+
 void fl_context_fini(struct fl_context *c)
 {
 #ifdef TSAN

@@ -90,6 +90,21 @@ static struct fl_fiber *take_pooled(size_t mapping_size)
 	return NULL;
 }
 
+/* A driver's stacks are its own, and are not pooled. */
+static struct fl_fiber *take_driven(size_t size, size_t page)
+{
+	char *mapping = fl_fiber_driver->stack(fl_fiber_driver->arg, &size);
+	struct fl_fiber *f;
+
+	if (!mapping)
+		return NULL;
+	(void)page;
+	f = (struct fl_fiber *)(void *)(mapping + size - ((sizeof(*f) + 63) & ~(size_t)63));
+	f->mapping = mapping;
+	f->mapping_size = size;
+	return f;
+}
+
 static struct fl_fiber *map_fiber(size_t size, size_t page)
 {
 	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -134,12 +149,13 @@ static struct fl_fiber *make(const char *name, void (*fn)(void *), void *arg, si
 	if (size > SIZE_MAX / 2)
 		return NULL;
 	size = ((size + sizeof(*f) + 64 + page - 1) & ~(page - 1)) + page;
-	f = take_pooled(size);
-	if (!f)
+	f = fl_fiber_driver ? take_driven(size, page) : take_pooled(size);
+	if (!f && !fl_fiber_driver)
 		f = map_fiber(size, page);
 	if (!f)
 		return NULL;
 	mapping = f->mapping;
+	size = f->mapping_size;
 	memset(f, 0, sizeof(*f));
 	f->mapping = mapping;
 	f->mapping_size = size;
@@ -166,7 +182,7 @@ struct fl_fiber *fl_fiber_create(const char *name, void (*fn)(void *), void *arg
 {
 	struct fl_fiber *f;
 
-	if (!fl_schedule_reserve(all.n + 2) || !make_rcu_fiber())
+	if (!fl_fiber_driver && (!fl_schedule_reserve(all.n + 2) || !make_rcu_fiber()))
 		return NULL;
 	f = make(name, fn, arg, stack_size);
 	if (!f)
@@ -212,6 +228,8 @@ void fl_fiber_destroy(struct fl_fiber *f)
 		all.last = f->all_prev;
 	all.n--;
 	fl_context_fini(&f->context);
+	if (fl_fiber_driver)
+		return;
 	if (all.pooled == POOL_MAX) {
 		unmap_fiber(f);
 		return;
@@ -219,6 +237,52 @@ void fl_fiber_destroy(struct fl_fiber *f)
 	f->all_next = all.pool;
 	all.pool = f;
 	all.pooled++;
+}
+
+/* What a saved fiber looks like: this, then its stack from sp up. */
+struct saved {
+	struct fl_fiber fiber;
+	size_t used;
+};
+
+size_t fl_fiber_state_save(void *buf, size_t n)
+{
+	char *at = buf, *end = at + n;
+	size_t need = fl_rcu_state_size();
+
+	if (need <= n)
+		fl_rcu_state_save(at);
+	for (struct fl_fiber *f = all.first; f; f = f->all_next) {
+		struct saved saved = {.fiber = *f};
+		void *live = fl_context_live(&f->context, &saved.used);
+
+		if (f->state == FL_FIBER_DONE)
+			saved.used = 0;
+		if (need + sizeof(saved) + saved.used <= (size_t)(end - at)) {
+			memcpy(at + need, &saved, sizeof(saved));
+			fl_context_open(&f->context);
+			memcpy(at + need + sizeof(saved), live, saved.used);
+		}
+		need += sizeof(saved) + ((saved.used + 15) & ~(size_t)15);
+	}
+	return need;
+}
+
+void fl_fiber_state_restore(const void *buf)
+{
+	const char *at = (const char *)buf + fl_rcu_state_size();
+
+	fl_rcu_state_restore(buf);
+	for (struct fl_fiber *f = all.first; f; f = f->all_next) {
+		const struct saved *saved = (const void *)at;
+		size_t n;
+
+		*f = saved->fiber;
+		fl_context_open(&f->context);
+		if (saved->used)
+			memcpy(fl_context_live(&f->context, &n), saved + 1, saved->used);
+		at += sizeof(*saved) + ((saved->used + 15) & ~(size_t)15);
+	}
 }
 
 void fl_fiber_trim(void)

@@ -36,6 +36,10 @@ struct fl_context {
 void fl_context_init(struct fl_context *c, void *stack, size_t size, void (*entry)(void));
 /* c is about to be used no more, or its stack anew. Not the running one. */
 void fl_context_fini(struct fl_context *c);
+/* The lowest byte that c's stack uses, and how many there are; c does not run. */
+void *fl_context_live(const struct fl_context *c, size_t *n);
+/* c's stack is about to be read or written as a whole. */
+void fl_context_open(const struct fl_context *c);
 /* Leave from, go on in to. Returns when somebody goes on in from; never if it ends. */
 void fl_context_switch(struct fl_context *from, struct fl_context *to, bool ends);
 /* The first thing that entry calls. */
@@ -82,20 +86,27 @@ void fl_schedule_ready(struct fl_fiber *f);        /* f becomes runnable */
 void fl_schedule_forget(struct fl_fiber *f);       /* f is destroyed */
 void fl_schedule_block(enum fl_fiber_state state); /* the current fiber is no longer runnable */
 FL_NORETURN void fl_schedule_end(void);            /* the current fiber is done */
-void fl_schedule_point(const struct fl_access_site *, const volatile void *address);
+/* caller: where the port was called from; source and n: of a copy. */
+void fl_schedule_point(const struct fl_access_site *, const volatile void *address, const void *caller,
+		       const volatile void *source, size_t n);
+extern const struct fl_fiber_driver *fl_fiber_driver; /* NULL: none */
 
-#define FL_POINT(kind_, what_, address)                                                           \
-	do {                                                                                      \
-		static const struct fl_access_site fl_site_ = {.what = (what_), .kind = (kind_)}; \
-		if (FL_UNLIKELY(fl_port_watched))                                                 \
-			fl_schedule_point(&fl_site_, address);                                    \
+#define FL_POINT_COPY(kind_, what_, address, source, n)                                                \
+	do {                                                                                           \
+		static const struct fl_access_site fl_site_ = {.what = (what_), .kind = (kind_)};      \
+		if (FL_UNLIKELY(fl_port_watched))                                                      \
+			fl_schedule_point(&fl_site_, address, __builtin_return_address(0), source, n); \
 	} while (0)
+#define FL_POINT(kind_, what_, address) FL_POINT_COPY(kind_, what_, address, NULL, 0)
 
 /* rcu.c */
 void fl_rcu_fiber(void *unused);              /* what the port's own fiber runs */
 void fl_rcu_begin_run(void);                  /* fl_fiber_run begins: see to what is due */
 void fl_rcu_leave(struct fl_fiber *f);        /* f's outermost section ends */
 void fl_rcu_stop_waiting(struct fl_fiber *f); /* f is IN_RCU and is destroyed */
+size_t fl_rcu_state_size(void);
+void fl_rcu_state_save(void *buf);
+void fl_rcu_state_restore(const void *buf);
 
 /* port.c: a panic with a fiber's name in it. */
 FL_NORETURN FL_PRINTF(1, 2) void fl_fiber_panic(const char *format, ...);

@@ -130,6 +130,67 @@ struct fl_access_hooks {
 };
 void fl_fiber_set_hooks(const struct fl_access_hooks *hooks);
 
+/*
+ * A driver: who decides everything, step by step, in place of a policy. It is told of each point before what lies there
+ * is done, and says who goes on; nothing is queued anywhere. It must see to it that a fiber at a LOCK goes on only
+ * while the mutex is free, at a PARK only while a wake-up is due, at a CALLBACK and a BARRIER only when
+ * fl_fiber_callback_due and fl_fiber_barrier_over say so.
+ */
+struct fl_fiber_point {
+	const struct fl_access_site *site;
+	const volatile void *address; /* the object; NULL: none */
+	const volatile void *source;  /* FL_ACCESS_COPY: what is read; NULL when memory is cleared */
+	size_t size;                  /* bytes of it; 0: the object is a lock, a parker or a head */
+	const void *caller;           /* of the port's function, when the site is the port's */
+	uint64_t value;               /* the driver's own, and fl_rcu_barrier's */
+};
+
+struct fl_fiber_driver {
+	void *arg;
+	/*
+	 * f is at a point, or is done (point: NULL). Who goes on: f itself, another fiber, or NULL: fl_fiber_drive
+	 * returns. It runs on f's stack.
+	 */
+	struct fl_fiber *(*next)(void *arg, struct fl_fiber *f, const struct fl_fiber_point *point);
+	/* If set: the accesses themselves, after their points, as in struct fl_access_hooks. */
+	const struct fl_access_hooks *hooks;
+	/* Memory, in place of malloc; zeroed, aligned to 64 bytes. free: NULL is not given. */
+	void *(*alloc)(void *arg, size_t size);
+	void (*free)(void *arg, void *p, size_t size);
+	/* A stack of at least *size bytes, page-aligned, that is kept for ever; or NULL. Sets *size to what it is. */
+	void *(*stack)(void *arg, size_t *size);
+	/* Does not return. In a fiber, or outside. */
+	void (*panic)(void *arg, const char *file, int line, const char *what);
+};
+
+/*
+ * Outside, when no fiber exists and no callback is queued. NULL: none. Fibers made under a driver are for it
+ * alone: they are destroyed before it goes. The one that runs callbacks is the driver's to make, on fl_fiber_callbacks.
+ */
+void fl_fiber_set_driver(const struct fl_fiber_driver *driver);
+/* Outside: let f go on. Returns when next has said NULL. */
+void fl_fiber_drive(struct fl_fiber *f);
+/* A point of the driver's own, in a fiber. */
+void fl_fiber_point(const struct fl_fiber_point *point);
+/* Leave the current fiber as it is, for ever or until a state is restored, and go on outside. From a signal handler, too. */
+FL_NORETURN void fl_fiber_abandon(void);
+
+/* What a fiber runs that runs callbacks: it never ends. */
+void fl_fiber_callbacks(void *unused);
+/* Whether the first callback queued may run now; *head: which, or NULL. */
+bool fl_fiber_callback_due(const struct fl_rcu_head **head);
+/* Whether an fl_rcu_barrier at a point may go on. */
+bool fl_fiber_barrier_over(const struct fl_fiber_point *point);
+/* Outside: run the callbacks that may run, unless one is under way. */
+void fl_fiber_run_callbacks(void);
+
+/*
+ * Outside: the state of all fibers (where they stand, the used part of their stacks) and of grace periods, in n bytes
+ * at buf. Returns how many bytes it takes; if that is more than n, nothing useful is in buf.
+ */
+size_t fl_fiber_state_save(void *buf, size_t n);
+void fl_fiber_state_restore(const void *buf);
+
 FL_END_C
 
 #endif

@@ -25,13 +25,19 @@ enum fl_access_kind {
 	FL_ACCESS_FENCE, /* of no object: the address is NULL and the size 0 */
 	/* These are points inside the port: the size is 0, and there is no file. */
 	FL_ACCESS_LOCK,
+	FL_ACCESS_TRYLOCK,
 	FL_ACCESS_UNLOCK,
 	FL_ACCESS_PARK,
 	FL_ACCESS_UNPARK,
-	FL_ACCESS_SECTION, /* the outermost beginning or end; no address */
+	FL_ACCESS_BEGIN, /* of an outermost section; no address */
+	FL_ACCESS_END,   /* of it */
 	FL_ACCESS_RCU_CALL,
-	FL_ACCESS_COPY, /* the address is the destination */
+	FL_ACCESS_CALLBACK, /* before a callback, in the fiber that runs them: under a driver alone */
+	FL_ACCESS_BARRIER,  /* fl_rcu_barrier: under a driver alone */
+	FL_ACCESS_COPY,     /* the address is the destination */
 	FL_ACCESS_YIELD,
+	FL_ACCESS_COUNT, /* fl_count */
+	FL_ACCESS_OTHER, /* a driver's own */
 };
 
 enum fl_access_order {
@@ -46,7 +52,7 @@ struct fl_access_site {
 	const char *file; /* NULL: a point of the port itself */
 	const char *what; /* the source text of the object's address */
 	uint32_t line;
-	uint8_t size;  /* 4, or the size of a pointer, or 0 */
+	uint8_t size;  /* 4, or the size of a pointer (guest memory: 1, 2 and 8 as well), or 0 */
 	uint8_t kind;  /* enum fl_access_kind */
 	uint8_t order; /* enum fl_access_order */
 };
@@ -75,9 +81,13 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
 		       "atomics are for objects of 4 bytes or of a pointer's size")
 
-#define FL_PORT_LOAD(p, text, ordering)                                     \
+#define FL_PORT_LOAD(p, text, ordering)              \
+	__extension__({                              \
+		FL_PORT_WORD(p);                     \
+		FL_PORT_LOAD_ANY(p, text, ordering); \
+	})
+#define FL_PORT_LOAD_ANY(p, text, ordering)                                 \
 	__extension__({                                                     \
-		FL_PORT_WORD(p);                                            \
 		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_LOAD, ordering); \
 		__typeof__(&*(p)) fl_p_ = (p);                              \
 		__typeof__(__atomic_load_n((p), __ATOMIC_RELAXED)) fl_v_;   \
@@ -87,9 +97,13 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 			fl_v_ = __atomic_load_n(fl_p_, __ATOMIC_RELAXED);   \
 		fl_v_;                                                      \
 	})
-#define FL_PORT_STORE(p, v, text, ordering)                                  \
+#define FL_PORT_STORE(p, v, text, ordering)              \
+	__extension__({                                  \
+		FL_PORT_WORD(p);                         \
+		FL_PORT_STORE_ANY(p, v, text, ordering); \
+	})
+#define FL_PORT_STORE_ANY(p, v, text, ordering)                              \
 	__extension__({                                                      \
-		FL_PORT_WORD(p);                                             \
 		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_STORE, ordering); \
 		__typeof__(&*(p)) fl_p_ = (p);                               \
 		__typeof__(*(p)) fl_v_ = (v);                                \
@@ -99,15 +113,19 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 			__atomic_store_n(fl_p_, fl_v_, __ATOMIC_RELAXED);    \
 	})
 /* The value is evaluated before the scheduling point, so that nothing comes between that and op. */
-#define FL_PORT_RMW(p, value, text, ordering, op)                          \
-	__extension__({                                                    \
-		FL_PORT_WORD(p);                                           \
-		FL_PORT_SITE(sizeof(*(p)), text, FL_ACCESS_RMW, ordering); \
-		__typeof__(&*(p)) fl_p_ = (p);                             \
-		__typeof__(*(p)) fl_v_ = (value);                          \
-		if (FL_UNLIKELY(fl_port_watched))                          \
-			fl_port_on_rmw(fl_p_, &fl_site_);                  \
-		op;                                                        \
+#define FL_PORT_RMW(p, value, text, ordering, op)                             \
+	__extension__({                                                       \
+		FL_PORT_WORD(p);                                              \
+		FL_PORT_RMW_ANY(p, value, text, FL_ACCESS_RMW, ordering, op); \
+	})
+#define FL_PORT_RMW_ANY(p, value, text, access, ordering, op)       \
+	__extension__({                                             \
+		FL_PORT_SITE(sizeof(*(p)), text, access, ordering); \
+		__typeof__(&*(p)) fl_p_ = (p);                      \
+		__typeof__(*(p)) fl_v_ = (value);                   \
+		if (FL_UNLIKELY(fl_port_watched))                   \
+			fl_port_on_rmw(fl_p_, &fl_site_);           \
+		op;                                                 \
 	})
 
 #define fl_load(p) FL_PORT_LOAD(p, #p, FL_ORDER_RELAXED)
@@ -130,6 +148,17 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 #define fl_and(p, bits)                                                \
 	FL_PORT_RMW(p, (__typeof__(*(p)))(bits), #p, FL_ORDER_ACQ_REL, \
 		    __atomic_fetch_and(fl_p_, fl_v_, __ATOMIC_RELAXED))
+#define fl_count(p, n)                                                                           \
+	((void)__extension__({                                                                   \
+		FL_PORT_WORD(p);                                                                 \
+		FL_PORT_RMW_ANY(p, (__typeof__(*(p)))(n), #p, FL_ACCESS_COUNT, FL_ORDER_RELAXED, \
+				__atomic_add_fetch(fl_p_, fl_v_, __ATOMIC_RELAXED));             \
+	}))
+#define fl_guest_load(p) FL_PORT_LOAD_ANY(p, #p, FL_ORDER_RELAXED)
+#define fl_guest_store(p, v) FL_PORT_STORE_ANY(p, v, #p, FL_ORDER_RELAXED)
+#define fl_guest_add(p, n)                                                             \
+	FL_PORT_RMW_ANY(p, (__typeof__(*(p)))(n), #p, FL_ACCESS_RMW, FL_ORDER_ACQ_REL, \
+			__atomic_add_fetch(fl_p_, fl_v_, __ATOMIC_RELAXED))
 #define fl_fence()                                                  \
 	__extension__({                                             \
 		FL_PORT_SITE(0, "", FL_ACCESS_FENCE, FL_ORDER_SEQ); \

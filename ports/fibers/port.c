@@ -29,6 +29,8 @@ void fl_port_panic(const char *file, int line, const char *what)
 {
 	char report[4096];
 
+	if (fl_fiber_driver)
+		fl_fiber_driver->panic(fl_fiber_driver->arg, file, line, what);
 	fl_fiber_report(report, sizeof(report));
 	fprintf(stderr, "faultline: in '%s', after %llu points\n%s", fl_fiber_now->name,
 		(unsigned long long)fl_fiber_points(), report);
@@ -64,13 +66,13 @@ FL_NO_LOCK_CHECK void fl_mutex_lock(struct fl_mutex *m)
 {
 	struct fl_fiber *self = fl_fiber_now;
 
+	if (m->state && m->owner == self->id)
+		fl_fiber_panic("'%s' locks a mutex that it holds", self->name);
 	FL_POINT(FL_ACCESS_LOCK, "fl_mutex_lock", m);
 	if (!m->state) {
 		own(m, self);
 		return;
 	}
-	if (m->owner == self->id)
-		fl_fiber_panic("'%s' locks a mutex that it holds", self->name);
 	if (self == &fl_fiber_outside)
 		fl_fiber_panic("a mutex is locked outside of any fiber while '%s' holds it", owner_name(m));
 	self->mutex = m;
@@ -81,7 +83,7 @@ FL_NO_LOCK_CHECK void fl_mutex_lock(struct fl_mutex *m)
 
 FL_NO_LOCK_CHECK bool fl_mutex_trylock(struct fl_mutex *m)
 {
-	FL_POINT(FL_ACCESS_LOCK, "fl_mutex_trylock", m);
+	FL_POINT(FL_ACCESS_TRYLOCK, "fl_mutex_trylock", m);
 	if (m->state)
 		return false;
 	own(m, fl_fiber_now);
@@ -150,11 +152,18 @@ void fl_port_unpark(struct fl_parker *p)
 
 void *fl_port_alloc(size_t size)
 {
+	if (fl_fiber_driver)
+		return fl_fiber_driver->alloc(fl_fiber_driver->arg, size);
 	return host_alloc(size);
 }
 
 void fl_port_free(void *p, size_t size)
 {
+	if (fl_fiber_driver) {
+		if (p)
+			fl_fiber_driver->free(fl_fiber_driver->arg, p, size);
+		return;
+	}
 	if (p && size < LARGE)
 		memset(p, FREED, size);
 	host_free(p, size);
@@ -162,12 +171,12 @@ void fl_port_free(void *p, size_t size)
 
 void fl_port_copy(void *dst, const void *src, size_t n)
 {
-	FL_POINT(FL_ACCESS_COPY, "fl_port_copy", dst);
+	FL_POINT_COPY(FL_ACCESS_COPY, "fl_port_copy", dst, src, n);
 	memcpy(dst, src, n);
 }
 
 void fl_port_clear(void *dst, size_t n)
 {
-	FL_POINT(FL_ACCESS_COPY, "fl_port_clear", dst);
+	FL_POINT_COPY(FL_ACCESS_COPY, "fl_port_clear", dst, NULL, n);
 	memset(dst, 0, n);
 }

@@ -13,6 +13,8 @@
  *
  * No locks: one OS thread.
  */
+#include <string.h>
+
 #include "fiber_int.h"
 
 static struct {
@@ -32,24 +34,28 @@ static bool is_due(void)
 /* Let the port's own fiber run if it has something to do. */
 static void poke(void)
 {
-	struct fl_fiber *f = fl_fiber_rcu();
+	struct fl_fiber *f = fl_fiber_driver ? NULL : fl_fiber_rcu();
 
 	if (f && f->state == FL_FIBER_IN_RCU && is_due())
 		fl_schedule_ready(f);
 }
 
+static void run_first(void)
+{
+	struct fl_rcu_head *head = rcu.first;
+
+	rcu.first = head->link;
+	rcu.taken++;
+	rcu.running = true;
+	head->fn(head);
+	rcu.running = false;
+	rcu.done++;
+}
+
 static void run_due(void)
 {
-	while (is_due()) {
-		struct fl_rcu_head *head = rcu.first;
-
-		rcu.first = head->link;
-		rcu.taken++;
-		rcu.running = true;
-		head->fn(head);
-		rcu.running = false;
-		rcu.done++;
-	}
+	while (is_due())
+		run_first();
 	/* Each of them counts anew. */
 	while (rcu.waiting) {
 		struct fl_fiber *f = rcu.waiting;
@@ -66,6 +72,47 @@ void fl_rcu_fiber(void *unused)
 		run_due();
 		fl_schedule_block(FL_FIBER_IN_RCU);
 	}
+}
+
+void fl_fiber_callbacks(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		FL_POINT(FL_ACCESS_CALLBACK, "callback", rcu.first);
+		run_first();
+	}
+}
+
+bool fl_fiber_callback_due(const struct fl_rcu_head **head)
+{
+	*head = rcu.first;
+	return rcu.first && is_due();
+}
+
+bool fl_fiber_barrier_over(const struct fl_fiber_point *point)
+{
+	return rcu.done >= point->value;
+}
+
+void fl_fiber_run_callbacks(void)
+{
+	if (!rcu.running)
+		run_due();
+}
+
+size_t fl_rcu_state_size(void)
+{
+	return sizeof(rcu);
+}
+
+void fl_rcu_state_save(void *buf)
+{
+	memcpy(buf, &rcu, sizeof(rcu));
+}
+
+void fl_rcu_state_restore(const void *buf)
+{
+	memcpy(&rcu, buf, sizeof(rcu));
 }
 
 void fl_rcu_begin_run(void)
@@ -86,7 +133,7 @@ void fl_rcu_read_lock(void)
 	struct fl_fiber *self = fl_fiber_now;
 
 	if (self->depth == 0) {
-		FL_POINT(FL_ACCESS_SECTION, "fl_rcu_read_lock", NULL);
+		FL_POINT(FL_ACCESS_BEGIN, "fl_rcu_read_lock", NULL);
 		self->mark = rcu.queued;
 		self->reader_prev = rcu.youngest;
 		self->reader_next = NULL;
@@ -123,7 +170,7 @@ void fl_rcu_read_unlock(void)
 		self->depth--;
 		return;
 	}
-	FL_POINT(FL_ACCESS_SECTION, "fl_rcu_read_unlock", NULL);
+	FL_POINT(FL_ACCESS_END, "fl_rcu_read_unlock", NULL);
 	fl_rcu_leave(self);
 }
 
@@ -141,8 +188,22 @@ void fl_rcu_call(struct fl_rcu_head *head, void (*fn)(struct fl_rcu_head *))
 	poke();
 }
 
+static void wait_driven(uint64_t target)
+{
+	static const struct fl_access_site site = {.what = "fl_rcu_barrier", .kind = FL_ACCESS_BARRIER};
+
+	fl_fiber_point(&(struct fl_fiber_point){.site = &site, .address = &rcu.done, .value = target});
+}
+
 static void wait_outside(uint64_t target)
 {
+	if (fl_fiber_driver) {
+		fl_fiber_run_callbacks();
+		if (rcu.done < target)
+			fl_fiber_panic("fl_rcu_barrier outside of any fiber would wait for ever: %s",
+				       rcu.oldest ? rcu.oldest->name : "a callback is under way");
+		return;
+	}
 	while (rcu.done < target) {
 		uint64_t before = rcu.done;
 
@@ -168,6 +229,10 @@ void fl_rcu_barrier(void)
 		fl_fiber_panic("fl_rcu_barrier was called by a callback");
 	if (self == &fl_fiber_outside) {
 		wait_outside(target);
+		return;
+	}
+	if (fl_fiber_driver) {
+		wait_driven(target);
 		return;
 	}
 	while (rcu.done < target) {

@@ -14,6 +14,7 @@
 #include "fiber_int.h"
 
 uint32_t fl_port_watched;
+const struct fl_fiber_driver *fl_fiber_driver;
 struct fl_fiber *fl_fiber_now = &fl_fiber_outside;
 
 static struct {
@@ -59,6 +60,8 @@ void fl_schedule_ready(struct fl_fiber *f)
 	if (is_blocked(f))
 		s.blocked--;
 	f->state = FL_FIBER_RUNNABLE;
+	if (fl_fiber_driver)
+		return;
 	s.ready = fl_fiber_ring_push(s.ready, f);
 }
 
@@ -66,7 +69,7 @@ void fl_schedule_forget(struct fl_fiber *f)
 {
 	if (is_blocked(f))
 		s.blocked--;
-	if (f->state == FL_FIBER_RUNNABLE)
+	if (f->state == FL_FIBER_RUNNABLE && !fl_fiber_driver)
 		s.ready = fl_fiber_ring_remove(s.ready, f);
 }
 
@@ -117,6 +120,9 @@ void fl_schedule_block(enum fl_fiber_state state)
 {
 	struct fl_fiber *self = fl_fiber_now;
 
+	if (fl_fiber_driver)
+		fl_fiber_panic("'%s' waits in a way that a driver does not know: %s", self->name,
+			       fl_fiber_state_name(state));
 	self->state = state;
 	if (is_blocked(self))
 		s.blocked++;
@@ -125,8 +131,10 @@ void fl_schedule_block(enum fl_fiber_state state)
 
 void fl_schedule_end(void)
 {
-	fl_fiber_now->state = FL_FIBER_DONE;
-	go_to(choose(), true);
+	struct fl_fiber *self = fl_fiber_now;
+
+	self->state = FL_FIBER_DONE;
+	go_to(fl_fiber_driver ? fl_fiber_driver->next(fl_fiber_driver->arg, self, NULL) : choose(), true);
 	fl_fiber_panic("a fiber that was done has been run");
 }
 
@@ -142,10 +150,37 @@ static void give_way(void)
 		go_to(next, false);
 }
 
-void fl_schedule_point(const struct fl_access_site *site, const volatile void *address)
+static void drive_point(const struct fl_fiber_point *point)
+{
+	struct fl_fiber *self = fl_fiber_now, *next;
+
+	if (self == &fl_fiber_outside)
+		return;
+	s.points++;
+	self->site = point->site;
+	self->address = point->address;
+	next = fl_fiber_driver->next(fl_fiber_driver->arg, self, point);
+	if (next != self)
+		go_to(next, false);
+	self->site = NULL;
+	self->address = NULL;
+}
+
+void fl_fiber_point(const struct fl_fiber_point *point)
+{
+	drive_point(point);
+}
+
+void fl_schedule_point(const struct fl_access_site *site, const volatile void *address, const void *caller,
+		       const volatile void *source, size_t n)
 {
 	struct fl_fiber *self = fl_fiber_now;
 
+	if (fl_fiber_driver) {
+		drive_point(&(struct fl_fiber_point){
+			.site = site, .address = address, .source = source, .size = n, .caller = caller});
+		return;
+	}
 	if (!s.preempt || s.choosing || self == &fl_fiber_outside)
 		return;
 	s.points++;
@@ -199,7 +234,28 @@ void fl_fiber_wake(struct fl_fiber *f)
 
 static void watch(void)
 {
-	fl_port_watched = s.preempt || s.hooks;
+	fl_port_watched = s.preempt || s.hooks || fl_fiber_driver;
+}
+
+void fl_fiber_set_driver(const struct fl_fiber_driver *driver)
+{
+	if (fl_fiber_next(NULL))
+		fl_fiber_panic("a driver is set while fiber '%s' exists", fl_fiber_next(NULL)->name);
+	fl_fiber_driver = driver;
+	watch();
+}
+
+void fl_fiber_drive(struct fl_fiber *f)
+{
+	if (fl_fiber_current())
+		fl_fiber_panic("fl_fiber_drive was called in fiber '%s'; it is for the outside", fl_fiber_now->name);
+	go_to(f, false);
+}
+
+void fl_fiber_abandon(void)
+{
+	go_to(NULL, true);
+	fl_fiber_panic("a fiber that was abandoned has been run");
 }
 
 void fl_fiber_set_policy(fl_fiber_pick *pick, void *arg, bool preempt)
@@ -253,27 +309,56 @@ uint64_t fl_fiber_points(void)
 	return s.points;
 }
 
+/* The point of an access, and who does it: NULL, we. */
+static const struct fl_access_hooks *at_access(const struct fl_access_site *site, const volatile void *p)
+{
+	if (!fl_fiber_driver) {
+		fl_schedule_point(site, p, NULL, NULL, site->size);
+		return s.hooks;
+	}
+	drive_point(&(struct fl_fiber_point){.site = site, .address = p, .size = site->size});
+	return fl_fiber_now == &fl_fiber_outside ? NULL : fl_fiber_driver->hooks;
+}
+
+/* One access of the host for each size that there is. */
+static void copy_word(void *to, const void *from, size_t size)
+{
+	switch (size) {
+	case 4:
+		memcpy(to, from, 4);
+		break;
+	case 8:
+		memcpy(to, from, 8);
+		break;
+	default:
+		memcpy(to, from, size);
+	}
+}
+
 void fl_port_on_load(const volatile void *p, void *value, const struct fl_access_site *site)
 {
-	fl_schedule_point(site, p);
-	if (s.hooks && s.hooks->load && !s.choosing)
-		s.hooks->load(s.hooks->arg, p, value, site);
+	const struct fl_access_hooks *hooks = at_access(site, p);
+
+	if (hooks && hooks->load && !s.choosing)
+		hooks->load(hooks->arg, p, value, site);
 	else
-		memcpy(value, (const void *)(uintptr_t)p, site->size);
+		copy_word(value, (const void *)(uintptr_t)p, site->size);
 }
 
 void fl_port_on_store(volatile void *p, const void *value, const struct fl_access_site *site)
 {
-	fl_schedule_point(site, p);
-	if (s.hooks && s.hooks->store && !s.choosing)
-		s.hooks->store(s.hooks->arg, p, value, site);
+	const struct fl_access_hooks *hooks = at_access(site, p);
+
+	if (hooks && hooks->store && !s.choosing)
+		hooks->store(hooks->arg, p, value, site);
 	else
-		memcpy((void *)(uintptr_t)p, value, site->size);
+		copy_word((void *)(uintptr_t)p, value, site->size);
 }
 
 void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site)
 {
-	fl_schedule_point(site, p);
-	if (s.hooks && s.hooks->rmw && !s.choosing)
-		s.hooks->rmw(s.hooks->arg, p, site);
+	const struct fl_access_hooks *hooks = at_access(site, p);
+
+	if (hooks && hooks->rmw && !s.choosing)
+		hooks->rmw(hooks->arg, p, site);
 }

@@ -73,6 +73,15 @@
 		__atomic_fetch_and((p), (__typeof__(*(p)))(bits), __ATOMIC_ACQ_REL); \
 	})
 
+#define fl_count(p, n)                                                            \
+	((void)__extension__({                                                    \
+		FL_PORT_WORD(p);                                                  \
+		__atomic_add_fetch((p), (__typeof__(*(p)))(n), __ATOMIC_RELAXED); \
+	}))
+#define fl_guest_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define fl_guest_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define fl_guest_add(p, n) __atomic_add_fetch((p), (__typeof__(*(p)))(n), __ATOMIC_ACQ_REL)
+
 /* ThreadSanitizer does not understand fences; the port gives it a read-modify-write instead. */
 #ifdef FL_PORT_TSAN
 void fl_port_fence(void);

@@ -105,7 +105,7 @@ static bool charge(uintptr_t *counter, uint64_t pages, uintptr_t limit)
 
 static void uncharge(uintptr_t *counter, uint64_t pages)
 {
-	fl_add(counter, -(uintptr_t)pages);
+	fl_count(counter, -(uintptr_t)pages);
 }
 
 bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
@@ -128,7 +128,7 @@ static bool charge_step(struct fl_change *c)
 		uncharge(&mm->total_pages, c->total);
 		return false;
 	}
-	fl_add(&mm->locked_pages, (uintptr_t)c->locked);
+	fl_count(&mm->locked_pages, (uintptr_t)c->locked);
 	return true;
 }
 

@@ -108,7 +108,7 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 
 void fl_mm_ref(struct fl_mm *mm)
 {
-	fl_add(&mm->refs, 1);
+	fl_count(&mm->refs, 1);
 }
 
 static void free_mm(struct fl_rcu_head *head)
@@ -126,7 +126,7 @@ void fl_mm_unref(struct fl_mm *mm)
 
 void fl_mm_get(struct fl_mm *mm)
 {
-	fl_add(&mm->users, 1);
+	fl_count(&mm->users, 1);
 }
 
 bool fl_mm_get_not_zero(struct fl_mm *mm)

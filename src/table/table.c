@@ -142,7 +142,7 @@ int fl_table_ensure(struct fl_tables *pt, fl_va va)
 		t = fl_tables_deepest(pt, va);
 		level = t->level;
 		if (chain && chain->level + 1u == level && publish(pt, t, chain, va)) {
-			fl_add(&pt->count, level);
+			fl_count(&pt->count, level);
 			chain = NULL;
 			level = 0;
 		}
@@ -183,7 +183,7 @@ static struct fl_table *free_if_empty(struct fl_tables *pt, struct fl_table *t)
 	fl_mutex_unlock(&t->lock);
 	fl_mutex_unlock(&parent->lock);
 	if (gone) {
-		fl_add(&pt->count, -1);
+		fl_count(&pt->count, -1);
 		fl_rcu_call(&t->rcu, free_after_grace);
 	}
 	return parent_empty ? parent : NULL;

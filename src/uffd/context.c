@@ -37,7 +37,7 @@ int fl_uffd_create(struct fl_task *t, int flags, bool privileged, const struct f
 void fl_uffd_get(struct fl_uffd *u)
 {
 	if (u)
-		fl_add(&u->refs, 1);
+		fl_count(&u->refs, 1);
 }
 
 void fl_uffd_put(struct fl_uffd *u)

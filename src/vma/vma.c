@@ -48,7 +48,7 @@ struct fl_object *fl_object_foreign(uint64_t cookie)
 void fl_object_get(struct fl_object *o)
 {
 	if (o->ops->release)
-		fl_add(&o->refs, 1);
+		fl_count(&o->refs, 1);
 }
 
 void fl_object_put(struct fl_object *o)
