@@ -17,8 +17,10 @@
  *   lock      enabled while the lock is free. The last lock step of another process races with it, whatever lies between
  *             unlock and lock; the unlock does not (the lock could not go before it).
  *   park      enabled while a wake-up is due. Unparks do not depend on each other; each races with the park.
- *   callback  enabled when its grace period is over. A section's end orders itself before the callback, but for finding
- *             races it does not count; a race of a callback's step with a step in a section is one with the section's begin.
+ *   callback  enabled when its grace period is over. The sections that were open when it was queued have ended by then, but
+ *             that orders nothing: had the call come before the section's begin, the callback might have gone before its
+ *             end. So where a race cannot be reversed because a section holds a callback up, begin and call are reversed.
+ *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.
  *
  * No locks: one OS thread.
  */
@@ -39,16 +41,17 @@ enum fl_step_kind {
 	FL_STEP_UNLOCK,
 	FL_STEP_PARK, /* object: the parker's slot */
 	FL_STEP_UNPARK,
-	FL_STEP_BEGIN,    /* of a read-side section */
-	FL_STEP_END,      /* of it */
-	FL_STEP_CALLBACK, /* the callbacks' process begins one; object: its slot, touched by the call that queued it */
-	FL_STEP_YIELD,    /* nothing; for fairness */
+	FL_STEP_BEGIN, /* of a read-side section */
+	FL_STEP_END,   /* of it */
+	FL_STEP_CALLBACK, /* the callbacks' process begins one; object: its slot; the step that queued it touched it (FL_TOUCH_QUEUE) */
+	FL_STEP_YIELD, /* nothing; for fairness */
 };
 
 enum fl_touch {
 	FL_TOUCH_READ,
 	FL_TOUCH_WRITE,
 	FL_TOUCH_COUNT, /* adds to it and does not look: depends on reads and writes, not on other counts */
+	FL_TOUCH_QUEUE, /* a write by the step that queues a callback; the callback's slot */
 };
 
 struct fl_step_range {
@@ -112,8 +115,10 @@ void fl_search_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 void fl_search_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
 /* The step under way is one of n alternatives: which one. Each is run. */
 unsigned fl_search_choose(struct fl_search *s, unsigned n);
-/* The run has ended, as it may. */
-void fl_search_end(struct fl_search *s);
+/*
+ * The run has ended, as it may. waiting (bits): who is not done and cannot go on; pending: what each of them waits to do.
+ */
+void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step pending[]);
 
 /* The schedule of the run as text: letters, digits, '-', '.'; to free. */
 char *fl_search_schedule(const struct fl_search *s);
