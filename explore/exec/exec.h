@@ -25,5 +25,10 @@ bool fl_exec_never_seen(const struct fl_exec *x, size_t property);
 
 /* The line. context answers for names. Returns what snprintf would. */
 int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const struct fl_sc_context *context);
+/* One value of it: "0", "0x11", "EEXIST". */
+int fl_outcome_value(char *buf, size_t size, int64_t value);
+/* fn for each place in memory and each count that properties speak of, in the order of the text; and: are two the same? */
+void fl_outcome_looks(const struct fl_scenario *s, void (*fn)(void *arg, const struct fl_sc_expr *look), void *arg);
+bool fl_outcome_same(const struct fl_sc_expr *a, const struct fl_sc_expr *b);
 
 #endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The line that says how a run ended. Both executors print it here, so that outcomes can be compared as text.
+ *
+ *   e1=0 e2=EEXIST r0=0x11 m=PAGEFAULT m.address=A+8 m.flags=WRITE x=2 [A]=0x11 resident(A)=1 blocked=reader
+ *
+ * Results in the order of the scenario; shared variables; then the places in memory and the counts that properties
+ * speak of, each once; then who waits for ever. Where there is nothing to say: "done".
+ *
+ * No locks: one thread.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "explore/exec/exec.h"
+#include "faultline/uapi.h"
+
+/* Text that may not fit: size is what there is, used what there would be. */
+struct line {
+	char *buf;
+	size_t size, used;
+};
+
+FL_PRINTF(2, 3) static void add(struct line *l, const char *format, ...)
+{
+	size_t at = l->used < l->size ? l->used : l->size;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(l->buf + at, l->size - at, format, args);
+	va_end(args);
+	if (n > 0)
+		l->used += (size_t)n;
+}
+
+static void add_value(struct line *l, int64_t value)
+{
+	const char *name = value < 0 ? fl_sc_value_name(value) : NULL;
+
+	if (name)
+		add(l, "%s", name);
+	else if (value < 10)
+		add(l, "%" PRId64, value);
+	else
+		add(l, "0x%" PRIx64, (uint64_t)value);
+}
+
+int fl_outcome_value(char *buf, size_t size, int64_t value)
+{
+	struct line l = {.buf = buf, .size = size};
+
+	add_value(&l, value);
+	return (int)l.used;
+}
+
+static void separate(struct line *l)
+{
+	if (l->used)
+		add(l, " ");
+}
+
+/* A mapping's place, offset bytes (two's complement) from its start: A, A+8, A[1], A[1]+8, A-8. */
+static void add_location(struct line *l, const struct fl_sc_map *m, uint64_t offset)
+{
+	uint64_t page = offset >> 12, rest = offset & 0xfff;
+
+	add(l, "%s", m->name);
+	if ((int64_t)offset < 0) {
+		add(l, "-%" PRIu64, -offset);
+		return;
+	}
+	if (page)
+		add(l, "[%" PRIu64 "]", page);
+	if (rest)
+		add(l, "+%" PRIu64, rest);
+}
+
+/* An address, in bytes from the window's start, by the first mapping (or else place) that has it. */
+static void add_address(struct line *l, const struct fl_scenario *s, uint64_t address)
+{
+	for (int holes = 0; holes < 2; holes++) {
+		for (size_t i = 0; i < s->maps; i++) {
+			uint64_t offset = address - (s->map[i].page << 12);
+
+			if (s->map[i].hole == (holes != 0) && offset < s->map[i].pages << 12) {
+				add_location(l, &s->map[i], offset);
+				return;
+			}
+		}
+	}
+	add(l, "0x%" PRIx64, address);
+}
+
+static void add_event(struct line *l, int64_t event)
+{
+	static const struct {
+		int64_t number;
+		const char *name;
+	} names[] = {
+		{FL_UFFD_EVENT_PAGEFAULT, "PAGEFAULT"}, {FL_UFFD_EVENT_FORK, "FORK"},   {FL_UFFD_EVENT_REMAP, "REMAP"},
+		{FL_UFFD_EVENT_REMOVE, "REMOVE"},       {FL_UFFD_EVENT_UNMAP, "UNMAP"},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (names[i].number == event) {
+			add(l, "%s", names[i].name);
+			return;
+		}
+	}
+	add_value(l, event);
+}
+
+static void add_flags(struct line *l, int64_t flags)
+{
+	if (flags == FL_UFFD_PAGEFAULT_FLAG_WRITE)
+		add(l, "WRITE");
+	else if (flags == FL_UFFD_PAGEFAULT_FLAG_WP)
+		add(l, "WP");
+	else if (flags == FL_UFFD_PAGEFAULT_FLAG_MINOR)
+		add(l, "MINOR");
+	else
+		add_value(l, flags);
+}
+
+static void add_message(struct line *l, const struct fl_scenario *s, unsigned index, const struct fl_sc_context *c)
+{
+	const char *name = s->result[index].name;
+	int64_t event = c->result(c->arg, index, FL_SC_F_EVENT), value;
+
+	add(l, "%s=", name);
+	add_event(l, event);
+	if (event < 0)
+		return;
+	value = c->result(c->arg, index, FL_SC_F_ADDRESS);
+	if (value != FL_SC_UNSET) {
+		add(l, " %s.address=", name);
+		add_address(l, s, (uint64_t)value);
+	}
+	value = c->result(c->arg, index, FL_SC_F_END);
+	if (value != FL_SC_UNSET) {
+		add(l, " %s.end=", name);
+		add_address(l, s, (uint64_t)value);
+	}
+	value = c->result(c->arg, index, FL_SC_F_FLAGS);
+	if (value != FL_SC_UNSET) {
+		add(l, " %s.flags=", name);
+		add_flags(l, value);
+	}
+	value = c->result(c->arg, index, FL_SC_F_THREAD);
+	if (value >= 0 && (uint64_t)value < s->threads)
+		add(l, " %s.thread=%s", name, s->thread[value].name);
+	else if (value != FL_SC_UNSET)
+		add(l, " %s.thread=%" PRId64, name, value);
+}
+
+static bool same_range(const struct fl_sc_range *a, const struct fl_sc_range *b)
+{
+	return a->map == b->map && a->offset == b->offset && a->length == b->length && a->whole == b->whole;
+}
+
+/* Do two expressions look at the same place, or count the same? */
+bool fl_outcome_same(const struct fl_sc_expr *a, const struct fl_sc_expr *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == FL_SC_E_MEMORY)
+		return a->process == b->process && a->size == b->size && same_range(&a->range, &b->range);
+	return a->count == b->count && a->index == b->index &&
+	       (a->count != FL_SC_C_RESIDENT || same_range(&a->range, &b->range));
+}
+
+/* Call fn for each place and each count in e, in the order of the text. */
+static void each_look(const struct fl_sc_expr *e, void (*fn)(void *arg, const struct fl_sc_expr *look), void *arg)
+{
+	if (!e)
+		return;
+	if (e->kind == FL_SC_E_MEMORY || e->kind == FL_SC_E_COUNT)
+		fn(arg, e);
+	each_look(e->left, fn, arg);
+	each_look(e->right, fn, arg);
+	for (size_t i = 0; i < e->members; i++)
+		each_look(e->member[i], fn, arg);
+}
+
+void fl_outcome_looks(const struct fl_scenario *s, void (*fn)(void *arg, const struct fl_sc_expr *look), void *arg)
+{
+	for (size_t i = 0; i < s->properties; i++)
+		each_look(s->property[i].expr, fn, arg);
+}
+
+struct first {
+	const struct fl_sc_expr *look, *first;
+};
+
+static void find_first(void *arg, const struct fl_sc_expr *look)
+{
+	struct first *f = arg;
+
+	if (!f->first && fl_outcome_same(look, f->look))
+		f->first = look;
+}
+
+static bool is_first(const struct fl_scenario *s, const struct fl_sc_expr *look)
+{
+	struct first f = {.look = look};
+
+	fl_outcome_looks(s, find_first, &f);
+	return f.first == look;
+}
+
+struct looks {
+	struct line *line;
+	const struct fl_scenario *s;
+	const struct fl_sc_context *c;
+};
+
+static void add_process(struct line *l, const struct fl_scenario *s, unsigned process, const char *before)
+{
+	if (process)
+		add(l, "%s%s", before, s->process[process - 1].name);
+}
+
+static void add_memory(const struct looks *o, const struct fl_sc_expr *e)
+{
+	struct line *l = o->line;
+
+	add(l, "[");
+	add_location(l, &o->s->map[e->range.map], e->range.offset);
+	if (e->size != 8)
+		add(l, " size=%u", e->size);
+	add_process(l, o->s, e->process, " in ");
+	add(l, "]=");
+	add_value(l, o->c->memory(o->c->arg, e->process, &e->range, e->size));
+}
+
+static void add_count(const struct looks *o, const struct fl_sc_expr *e)
+{
+	const struct fl_scenario *s = o->s;
+	struct line *l = o->line;
+
+	switch (e->count) {
+	case FL_SC_C_FAULTS:
+		add(l, "faults(%s)", s->thread[e->index].name);
+		break;
+	case FL_SC_C_RETRIES:
+		add(l, "retries(%s)", s->thread[e->index].name);
+		break;
+	case FL_SC_C_MESSAGES:
+		add(l, "messages(%s)", s->uffd[e->index].name);
+		break;
+	case FL_SC_C_RESIDENT:
+		add(l, "resident(");
+		add_location(l, &s->map[e->range.map], e->range.offset);
+		if (e->range.length)
+			add(l, ":%" PRIu64, e->range.length >> 12);
+		add_process(l, s, e->index, " in ");
+		add(l, ")");
+		break;
+	case FL_SC_C_VMAS:
+		add(l, "vmas");
+		add_process(l, s, e->index, " in ");
+		break;
+	case FL_SC_C_TABLES:
+		add(l, "tables");
+		add_process(l, s, e->index, " in ");
+		break;
+	case FL_SC_C_FRAMES:
+		add(l, "frames");
+		break;
+	}
+	add(l, "=%" PRId64, o->c->count(o->c->arg, e->count, e->index, &e->range));
+}
+
+static void add_look(void *arg, const struct fl_sc_expr *look)
+{
+	struct looks *o = arg;
+
+	if (!is_first(o->s, look))
+		return;
+	separate(o->line);
+	if (look->kind == FL_SC_E_MEMORY)
+		add_memory(o, look);
+	else
+		add_count(o, look);
+}
+
+int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const struct fl_sc_context *context)
+{
+	struct line l = {.buf = buf, .size = size};
+	struct looks looks = {.line = &l, .s = s, .c = context};
+	bool none = true;
+
+	if (size)
+		buf[0] = 0;
+	for (unsigned i = 0; i < s->results; i++) {
+		separate(&l);
+		if (s->result[i].type == FL_SC_MESSAGE) {
+			add_message(&l, s, i, context);
+			continue;
+		}
+		add(&l, "%s=", s->result[i].name);
+		add_value(&l, context->result(context->arg, i, FL_SC_F_NONE));
+	}
+	for (unsigned i = 0; i < s->variables; i++) {
+		separate(&l);
+		add(&l, "%s=", s->variable[i].name);
+		add_value(&l, context->variable(context->arg, i));
+	}
+	fl_outcome_looks(s, add_look, &looks);
+	for (unsigned i = 0; i < s->threads; i++) {
+		if (!context->blocked(context->arg, i))
+			continue;
+		if (none)
+			separate(&l);
+		add(&l, "%s%s", none ? "blocked=" : ",", s->thread[i].name);
+		none = false;
+	}
+	if (!l.used)
+		add(&l, "done");
+	return (int)l.used;
+}
