@@ -6,6 +6,7 @@
  * Entries are written under the leaf table lock; the frame's metadata is this task's until the entry is there.
  */
 #include "fault/handler.h"
+#include "sync/bug.h"
 
 bool fl_fault_spare(struct fl_fault_ctx *c, bool clear)
 {
@@ -53,9 +54,12 @@ struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i,
 	 * its mark is visible through the lock; if not, it will find what is installed here. A table that was made just
 	 * now it either meets on its walk, or its mark came before the slot in the one order of both (rule 6).
 	 */
-	if (fl_load_seq(&c->vma->mark)) {
+	if (fl_load_seq(&c->vma->mark) && !(FL_BUG(slot_unchecked) && made)) {
 		*why = FL_STEP_STALE;
-	} else if (((fl_entry_get(t, *i) ^ seen) & ~touched) != 0) {
+		if (FL_BUG(range_lock_last) && !c->locked)
+			c->locked = !fl_range_lock(&c->mm->ranges, &c->range, c->task, c->page,
+						   c->page + fl_mm_page(c->mm), FL_RANGE_SHARED, FL_WAIT_KILLABLE);
+	} else if (((fl_entry_get(t, *i) ^ seen) & ~touched) != 0 && !FL_BUG(entry_unchecked)) {
 		*why = FL_STEP_AGAIN;
 	} else {
 		return t;
@@ -63,7 +67,7 @@ struct fl_table *fl_fault_lock(struct fl_fault_ctx *c, fl_pte seen, unsigned *i,
 	fl_table_unlock(t);
 	/* The writer may be past freeing tables, and whoever looks again may find no VMA: leave no empty table behind.
 	 */
-	if (made)
+	if (made && !FL_BUG(table_left))
 		fl_tables_free_empty(pt, c->page, c->page + fl_mm_page(c->mm));
 	return NULL;
 }
@@ -93,10 +97,13 @@ static enum fl_step map_fresh(struct fl_fault_ctx *c)
 
 	if (!fl_fault_spare(c, true))
 		return FL_STEP_OOM;
-	fl_vma_anon_id(c->mm, c->vma);
+	if (!FL_BUG(identity_late))
+		fl_vma_anon_id(c->mm, c->vma);
 	t = fl_fault_lock(c, 0, &i, &why);
 	if (!t)
 		return why;
+	if (FL_BUG(identity_late))
+		fl_vma_anon_id(c->mm, c->vma);
 	fl_entry_set(t, i, fl_fault_own(c->mm, c->vma, c->page, c->spare, FL_PTE_YOUNG | FL_PTE_DIRTY));
 	fl_table_unlock(t);
 	c->spare = FL_PFN_NONE;

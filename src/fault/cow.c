@@ -15,16 +15,20 @@
  * Entries are written under the leaf table lock. The owner and index of a frame: under that of its only entry.
  */
 #include "fault/handler.h"
+#include "sync/bug.h"
 #include "table/gather.h"
 
 /* Put fresh in the place of a present entry: clear, flush, set (rule 9), so no machine sees both at once. Under t's
  * lock. */
 static void replace(struct fl_fault_ctx *c, struct fl_table *t, unsigned i, fl_pte fresh)
 {
+	fl_pte old = FL_BUG(cow_set_first) ? fl_entry_get(t, i) : fl_entry_clear(t, i);
 	struct fl_gather g;
 
+	if (FL_BUG(cow_set_first))
+		fl_entry_set(t, i, fresh);
 	fl_mm_gather_begin(&g, c->mm, c->task);
-	fl_gather_unmapped(&g, c->page, fl_page_size(&c->mm->tables), fl_entry_clear(t, i));
+	fl_gather_unmapped(&g, c->page, fl_page_size(&c->mm->tables), old);
 	fl_gather_end(&g);
 	fl_entry_set(t, i, fresh);
 }

@@ -18,6 +18,7 @@
  * stack.
  */
 #include "fault/handler.h"
+#include "sync/bug.h"
 #include "uffd/uffd_int.h"
 
 #define SPECULATIONS 3
@@ -146,7 +147,8 @@ static enum fl_outcome ask_uffd(struct fl_fault_ctx *c)
 {
 	enum fl_outcome o;
 
-	drop_range(c);
+	if (!FL_BUG(sleep_in_lock))
+		drop_range(c);
 	o = fl_uffd_fault(c->uffd, c->task, &c->f, still_missing);
 	fl_uffd_put(c->uffd);
 	c->uffd = NULL;

@@ -4,6 +4,7 @@
  * leaf table lock (rules 5 and 6), and one more: the registration.
  */
 #include "fault/handler.h"
+#include "sync/bug.h"
 #include "uffd/uffd_int.h"
 
 /* Linux's rule: a copy takes the place of any marker, guards and poison included; the zero frame that of nothing. */
@@ -26,7 +27,7 @@ static int install(struct fl_fault_ctx *c, fl_pfn pfn)
 		fl_vma_anon_id(c->mm, c->vma);
 	t = fl_fault_lock(c, seen, &i, &why);
 	if (!t)
-		return why == FL_STEP_OOM ? -FL_ENOMEM : -FL_EAGAIN;
+		return why == FL_STEP_OOM ? -FL_ENOMEM : FL_BUG(fill_efault) ? -FL_EFAULT : -FL_EAGAIN;
 	if (pfn == FL_PFN_NONE)
 		e = fl_pte_make(fl_frames_zero_pfn(c->mm->frames), fl_fault_rights(c->mm, c->vma) | FL_PTE_ZERO);
 	else

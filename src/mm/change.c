@@ -6,6 +6,7 @@
  * they stay.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 /*
  * How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it; and a page to either
@@ -18,6 +19,11 @@ static void extent(struct fl_mm *mm, fl_va start, fl_va end, fl_va *lo, fl_va *h
 
 	*lo = start > page ? start - page : 0;
 	*hi = end + page > end ? end + page : end;
+	if (FL_BUG(lock_too_short)) {
+		*lo = start;
+		*hi = end;
+		return;
+	}
 	fl_rcu_read_lock();
 	v = fl_index_find(&mm->index, start ? start - 1 : 0);
 	if (v && v->start < *lo)
@@ -252,7 +258,10 @@ void fl_change_mark(struct fl_change *c)
 		if (!v)
 			break;
 		/* Partners: a fault's load of the mark under a leaf lock, which we pass afterwards; and rule 6. */
-		fl_store_seq(&v->mark, FL_VMA_STALE);
+		if (FL_BUG(mark_relaxed))
+			fl_store(&v->mark, FL_VMA_STALE);
+		else if (!FL_BUG(unmarked))
+			fl_store_seq(&v->mark, FL_VMA_STALE);
 		v->next = c->old;
 		c->old = v;
 	}
@@ -374,10 +383,12 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 		return -FL_ENOMEM;
 	}
 	fl_change_mark(c);
+	if (FL_BUG(vma_written))
+		c->old->flags = flags;
 	/* The pass is due even where no right changes: it ends the faults that took the old flags for true. */
 	fl_mm_gather_begin(&g, c->mm, c->task);
 	r.gather = &g;
-	if (!(flags & FL_VM_FOREIGN))
+	if (!(flags & FL_VM_FOREIGN) && !(FL_BUG(pass_skipped) && r.prot == fl_pte_prot(c->mm->arch, c->old->flags)))
 		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
 	fl_gather_end(&g);
 	fl_change_commit(c);

@@ -9,6 +9,7 @@
  */
 #include "frame/frame_int.h"
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 #define BATCH 8
 
@@ -240,7 +241,8 @@ int fl_mm_fork(struct fl_task *t, struct fl_mm **out)
 		return err;
 	err = make_child(c.mm, &c.child);
 	if (!err) {
-		mark_all(c.mm, FL_VMA_BUSY);
+		if (!FL_BUG(fork_unmarked))
+			mark_all(c.mm, FL_VMA_BUSY);
 		err = copy_vmas(c.mm, c.child);
 		if (!err)
 			err = copy_tables(&c);

@@ -15,6 +15,7 @@
  * Steps 3 and 4 cannot fail. Frames keep their counts: an entry moves, none is made.
  */
 #include "mm/move.h"
+#include "sync/bug.h"
 
 /* Of no meaning to the fault path, which never sees it: no VMA is there. */
 #define PLACEHOLDER (FL_PTE_MARKER | (fl_pte)0xf << FL_PTE_SHIFT)
@@ -177,6 +178,8 @@ static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to,
 		if (b.n)
 			va = b.va[b.n - 1] + fl_mm_page(r->mm);
 	} while (full);
+	if (FL_BUG(mremap_flush_late))
+		fl_mm_gather_begin(&g, r->mm, r->task);
 	fl_gather_end(&g);
 }
 

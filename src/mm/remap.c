@@ -6,6 +6,7 @@
  * other could deadlock with a third call that waits between them.
  */
 #include "mm/move.h"
+#include "sync/bug.h"
 
 #define KNOWN_FLAGS (FL_MREMAP_MAYMOVE | FL_MREMAP_FIXED | FL_MREMAP_DONTUNMAP)
 
@@ -269,6 +270,8 @@ int fl_mremap(struct fl_task *t, fl_va old, uint64_t old_len, uint64_t new_len, 
 	err = check_arguments(&r);
 	if (!err)
 		err = remap(&r);
+	if (FL_BUG(mremap_flush_late) && mm->ops && mm->ops->flush)
+		mm->ops->flush(mm->machine, old, old + r.old_len, FL_FLUSH_PROTECT);
 	if (err)
 		return err;
 	if (r.at != old && !(flags & FL_MREMAP_DONTUNMAP))

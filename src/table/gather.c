@@ -4,6 +4,7 @@
  */
 #include "table/gather.h"
 #include "frame/frame_int.h"
+#include "sync/bug.h"
 
 static void start_batch(struct fl_gather *g)
 {
@@ -50,13 +51,21 @@ void fl_gather_protected(struct fl_gather *g, fl_va va, uint64_t size)
 		g->kind = FL_FLUSH_PROTECT;
 }
 
-void fl_gather_flush(struct fl_gather *g)
+static void tell_machine(const struct fl_gather *g)
 {
 	if (g->start < g->end && g->ops && g->ops->flush)
 		g->ops->flush(g->machine, g->start, g->end, (enum fl_flush_kind)g->kind);
+}
+
+void fl_gather_flush(struct fl_gather *g)
+{
+	if (!FL_BUG(reuse_unflushed))
+		tell_machine(g);
 	for (uint32_t i = 0; i < g->n; i++) {
 		fl_add(&fl_frame_meta(g->frames, g->pfn[i])->maps, -1);
 		fl_frame_put(g->frames, g->task, g->pfn[i]);
 	}
+	if (FL_BUG(reuse_unflushed))
+		tell_machine(g);
 	start_batch(g);
 }

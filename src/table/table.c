@@ -14,6 +14,7 @@
  * Locks: a table's own for its entries, live and dead; parent before child.
  */
 #include "table/tree.h"
+#include "sync/bug.h"
 
 static size_t table_size(unsigned index_bits)
 {
@@ -184,7 +185,10 @@ static struct fl_table *free_if_empty(struct fl_tables *pt, struct fl_table *t)
 	fl_mutex_unlock(&parent->lock);
 	if (gone) {
 		fl_count(&pt->count, -1);
-		fl_rcu_call(&t->rcu, free_after_grace);
+		if (FL_BUG(table_freed_early))
+			free_table(t);
+		else
+			fl_rcu_call(&t->rcu, free_after_grace);
 	}
 	return parent_empty ? parent : NULL;
 }

@@ -5,6 +5,7 @@
  * Locks: a leaf table's own, taken by fl_table_lock and fl_tables_for_each.
  */
 #include "table/tree.h"
+#include "sync/bug.h"
 
 struct fl_table *fl_tables_deepest(const struct fl_tables *pt, fl_va va)
 {
@@ -57,7 +58,7 @@ fl_va fl_leaf_end(const struct fl_tables *pt, fl_va va)
 FL_NO_LOCK_CHECK static bool lock_alive(struct fl_table *t)
 {
 	fl_mutex_lock(&t->lock);
-	if (FL_LIKELY(!t->dead))
+	if (FL_LIKELY(!t->dead) || FL_BUG(table_dead))
 		return true;
 	fl_mutex_unlock(&t->lock);
 	return false;
@@ -159,7 +160,9 @@ bool fl_tables_walk(struct fl_tables *pt, fl_va va, enum fl_access access, struc
 
 		/* Marked by cas, and only while it still allows the access: so never after it was cleared (rule 8). */
 		while ((allowed = (e & need) == need) && (e & used) != used) {
-			if (fl_cas(p, &e, e | used))
+			if (FL_BUG(walk_stores))
+				fl_store(p, e |= used);
+			else if (fl_cas(p, &e, e | used))
 				e |= used;
 		}
 		if (allowed)

@@ -12,6 +12,7 @@
  * Lock: a page is held over each copy (src/uaccess/user_page.h), nothing between.
  */
 #include "faultline/uaccess.h"
+#include "sync/bug.h"
 #include "uaccess/user_page.h"
 
 /* Copy as much of n bytes as lies in the first page. Returns the bytes copied; less than that page's part: the access
@@ -39,10 +40,11 @@ static size_t copy_in_page(struct fl_task *t, char *dst, fl_va src, size_t n)
 static size_t copy_out_page(struct fl_task *t, fl_va dst, const char *src, size_t n)
 {
 	const struct fl_machine_ops *ops = t->mm->ops;
+	enum fl_access access = FL_WRITE;
 	struct fl_user_page p;
 
 	for (;;) {
-		switch (fl_user_hold(t->mm, dst, FL_WRITE, &p)) {
+		switch (fl_user_hold(t->mm, dst, access, &p)) {
 		case FL_USER_HELD:
 			fl_port_copy(p.data, src, n);
 			fl_user_release(&p);
@@ -50,8 +52,10 @@ static size_t copy_out_page(struct fl_task *t, fl_va dst, const char *src, size_
 		case FL_USER_FOREIGN:
 			return ops && ops->foreign_write ? ops->foreign_write(t->mm->machine, dst, src, n) : 0;
 		case FL_USER_FAULT:
-			if (!fl_user_fault(t, dst, FL_WRITE, &p))
+			if (!fl_user_fault(t, dst, access, &p))
 				return 0;
+			if (FL_BUG(dirty_cow))
+				access = FL_READ;
 		}
 	}
 }

@@ -3,6 +3,7 @@
  * Hold a page of user memory still. Lock: the leaf table's, from a successful hold to the release.
  */
 #include "fault/handler.h"
+#include "sync/bug.h"
 #include "uaccess/user_page.h"
 
 /* Do what a machine's walker does on an access. */
@@ -37,6 +38,8 @@ enum fl_user_state fl_user_hold(struct fl_mm *mm, fl_va va, enum fl_access acces
 		if ((e & FL_PTE_PRESENT) && (e & fl_access_right(access))) {
 			touch(p->table, i, e, FL_PTE_YOUNG | (access == FL_WRITE ? FL_PTE_DIRTY : 0));
 			p->data = (char *)fl_frame_data(mm->frames, fl_pte_pfn(e)) + (va & (page - 1));
+			if (FL_BUG(copy_unlocked))
+				fl_table_unlock(p->table);
 			return FL_USER_HELD;
 		}
 		fl_table_unlock(p->table);
@@ -49,7 +52,8 @@ enum fl_user_state fl_user_hold(struct fl_mm *mm, fl_va va, enum fl_access acces
 
 void fl_user_release(struct fl_user_page *p)
 {
-	fl_table_unlock(p->table);
+	if (!FL_BUG(copy_unlocked))
+		fl_table_unlock(p->table);
 	fl_rcu_read_unlock();
 }
 

@@ -13,6 +13,7 @@
 #include "fault/fault_int.h"
 #include "faultline/uaccess.h"
 #include "frame/frame_int.h"
+#include "sync/bug.h"
 #include "uffd/context.h"
 
 struct fill {
@@ -108,20 +109,29 @@ static int64_t fill_range(const struct fill *f)
 /* Do it, write the result to its field, and wake. */
 static int fill(struct fill *f, fl_va result)
 {
+	struct fl_range_req held;
 	int64_t done;
 
 	FL_ASSERT(f->task->frames == f->u->mm->frames);
-	if (!fl_mm_get_not_zero(f->u->mm))
+	if (!FL_BUG(fill_after_exit) && !fl_mm_get_not_zero(f->u->mm))
 		return -FL_ESRCH;
 	f->mm = f->u->mm;
+	if (FL_BUG(wake_first) && f->wake)
+		fl_uffd_wake(f->u, f->dst, f->dst + f->len);
+	if (FL_BUG(fill_locked) && fl_range_lock(&f->mm->ranges, &held, f->task, f->dst, f->dst + f->len,
+						 FL_RANGE_SHARED, FL_WAIT_UNINTERRUPTIBLE))
+		return -FL_EINTR;
 	done = fill_range(f);
-	fl_mm_put(f->mm);
+	if (FL_BUG(fill_locked))
+		fl_range_unlock(&f->mm->ranges, &held);
+	if (!FL_BUG(fill_after_exit))
+		fl_mm_put(f->mm);
 
 	if (fl_copy_to_user(f->task, result, &done, sizeof(done)))
 		return -FL_EFAULT; /* the pages are there; who waits is not woken */
 	if (done < 0)
 		return (int)done;
-	if (f->wake)
+	if (f->wake && !FL_BUG(wake_first))
 		fl_uffd_wake(f->u, f->dst, f->dst + (uint64_t)done);
 	return (uint64_t)done == f->len ? 0 : -FL_EAGAIN;
 }

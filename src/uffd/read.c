@@ -12,6 +12,7 @@
  */
 #include "faultline/uaccess.h"
 #include "sync/range_lock.h"
+#include "sync/bug.h"
 #include "uffd/context.h"
 
 static void count_changed(struct fl_uffd *u, uint32_t unread) FL_REQUIRES(&u->mutex)
@@ -114,6 +115,12 @@ static int take_message(struct fl_task *t, struct fl_uffd *u, bool may_wait, str
 		w = u->oldest;
 		*msg = w->msg;
 		fl_uffd_queue_remove(u, w);
+		if (FL_BUG(read_refile)) {
+			fl_uffd_tree_remove(u, w);
+			fl_mutex_unlock(&u->mutex);
+			fl_mutex_lock(&u->mutex);
+			fl_uffd_tree_insert(u, w);
+		}
 	}
 	fl_mutex_unlock(&u->mutex);
 	return err;

@@ -12,6 +12,7 @@
  * The context's mutex guards the tree, the queue and `woken`; nothing is held while a thread sleeps.
  */
 #include "sync/range_lock.h"
+#include "sync/bug.h"
 #include "uffd/context.h"
 
 /* Take w out of the tree and, if nobody has read its message, out of the queue. */
@@ -29,9 +30,12 @@ void fl_uffd_wake(struct fl_uffd *u, fl_va start, fl_va end)
 	fl_mutex_lock(&u->mutex);
 	while ((w = fl_uffd_tree_from(u, start)) && w->msg.arg1 < end) {
 		forget(u, w);
+		if (FL_BUG(unpark_first))
+			fl_port_unpark(&w->task->parker);
 		/* Partner: the load in sleep_on. w may go away as soon as the mutex is free. */
 		fl_store_release(&w->woken, 1);
-		fl_port_unpark(&w->task->parker);
+		if (!FL_BUG(unpark_first))
+			fl_port_unpark(&w->task->parker);
 	}
 	fl_mutex_unlock(&u->mutex);
 }
@@ -90,10 +94,10 @@ enum fl_outcome fl_uffd_fault(struct fl_uffd *u, struct fl_task *t, struct fl_fa
 	fl_uffd_queue_add(u, &w);
 	fl_mutex_unlock(&u->mutex);
 
-	if (still_missing(t, f)) {
+	if (FL_BUG(sleep_unchecked) || still_missing(t, f)) {
 		if (f->waits < UINT8_MAX)
 			f->waits++;
-		sleep_on(&w, user ? FL_WAIT_INTERRUPTIBLE : FL_WAIT_KILLABLE);
+		sleep_on(&w, user && !FL_BUG(wait_uninterrupted) ? FL_WAIT_INTERRUPTIBLE : FL_WAIT_KILLABLE);
 		woken = false;
 	} else {
 		woken = true; /* there is nothing to wait for: as good as a wake-up */

@@ -15,6 +15,7 @@
  * Old nodes stay as they are for readers and are freed by rcu.
  */
 #include "vma/node.h"
+#include "sync/bug.h"
 
 #define MAX_NEW 8u
 /* Of one level's list: the slots beside lo and hi, and what is new between. It makes at most three nodes. */
@@ -456,15 +457,22 @@ void fl_index_commit(struct fl_index *x, struct fl_index_reserve *r, fl_va lo, f
 		descend(root, lo, &c.left);
 		descend(root, hi, &c.right);
 	}
+	if (FL_BUG(index_emptied))
+		fl_store_release(&x->root, NULL);
 	root = rebuild(&c, v, n, &gone);
 	/* Publish: the release makes the nodes and the VMAs in them whole for fl_index_find. */
-	fl_store_release(&x->root, root);
+	if (FL_BUG(index_unordered))
+		fl_store(&x->root, root);
+	else
+		fl_store_release(&x->root, root);
 	fl_store(&x->count, x->count + n - gone);
 	x->promised -= r->nodes;
 	r->nodes = 0;
 	surplus = trim(x);
 	fl_mutex_unlock(&x->mutex);
 	free_chain(surplus);
-	if (c.dead)
+	if (c.dead && FL_BUG(stack_rot))
+		free_chain(c.dead);
+	else if (c.dead)
 		fl_rcu_call(&c.dead->rcu, free_chain_after_grace);
 }

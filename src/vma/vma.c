@@ -4,6 +4,7 @@
  * that it belongs to whoever made it. No lock.
  */
 #include "vma/vma.h"
+#include "sync/bug.h"
 
 static bool anon_can_uffd(uint64_t modes)
 {
@@ -103,7 +104,9 @@ static void free_after_grace(struct fl_rcu_head *head)
 
 void fl_vma_free_rcu(struct fl_vma *v)
 {
-	if (v)
+	if (v && FL_BUG(vma_freed_early))
+		free_after_grace(&v->rcu);
+	else if (v)
 		fl_rcu_call(&v->rcu, free_after_grace);
 }
 
