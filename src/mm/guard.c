@@ -4,6 +4,7 @@
  * by them; fork copies them, mremap moves them, DONTNEED leaves them. Entries change under the leaf lock.
  */
 #include "mm/advise.h"
+#include "sync/bug.h"
 
 /* Under t's lock: [start, end), which lies in t, becomes guarded. */
 static void guard_table(struct fl_mm *mm, struct fl_gather *g, struct fl_table *t, fl_va start, fl_va end)
@@ -23,6 +24,8 @@ static void guard_table(struct fl_mm *mm, struct fl_gather *g, struct fl_table *
 		}
 		fl_entry_set(t, i, FL_MARKER_GUARD);
 	}
+	if (!FL_BUG(zap_flush_late))
+		fl_gather_flush(g); /* before somebody else takes these pages for dropped */
 }
 
 int fl_guard_install(struct fl_task *t, fl_va start, fl_va end)

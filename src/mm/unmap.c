@@ -5,6 +5,7 @@
  * Entries change under the leaf lock; VMAs under the exclusive range lock.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 struct zap {
 	struct fl_mm *mm;
@@ -27,13 +28,15 @@ static int zap_table(void *arg, struct fl_table *t, fl_va start, fl_va end)
 		if (e & FL_PTE_PRESENT)
 			fl_gather_unmapped(&z->gather, start, page, e);
 	}
+	/* Who comes after us under this lock takes what is clear for flushed, too (rule 9). */
+	if (!FL_BUG(zap_flush_late))
+		fl_gather_flush(&z->gather);
 	return 0;
 }
 
 void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool guards)
 {
 	const struct fl_vma *v;
-	fl_va last = start;
 	struct zap z;
 
 	z.mm = mm;
@@ -44,10 +47,6 @@ void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool
 			continue;
 		if (v->start > start)
 			start = v->start;
-		/* A gather is one range: what lies between may be the host's. */
-		if (start != last)
-			fl_gather_flush(&z.gather);
-		last = v->end;
 		(void)fl_tables_for_each(&mm->tables, start, v->end < end ? v->end : end, zap_table, &z);
 	}
 	fl_gather_end(&z.gather);

@@ -280,6 +280,50 @@ static void mprotect_is_obeyed_once_it_returns(void **state)
 	for_each_schedule(SCHEDULES(1500, 300), fault_against_mprotect);
 }
 
+/* DONTNEED against DONTNEED: what is dropped is gone when the call returns, whoever dropped it. */
+
+static void drop_again(void *arg)
+{
+	struct thread *t = arg;
+
+	for (int i = 0; i < 8; i++)
+		CHECK(fl_madvise(&t->task, BASE, 2 * PAGE, i % 2 ? FL_MADV_DONTNEED : FL_MADV_GUARD_INSTALL) == 0 &&
+		      fl_madvise(&t->task, BASE, 2 * PAGE, FL_MADV_GUARD_REMOVE) == 0);
+}
+
+static void drop_and_look(void *arg)
+{
+	struct thread *t = arg;
+	fl_va va = BASE + number(t) % 2 * PAGE;
+	uint8_t value = 1;
+	enum fl_outcome o;
+
+	for (int i = 0; i < 6; i++) {
+		o = fl_vcpu_store(&t->cpu, va, &value, 1);
+		CHECK(fl_madvise(&t->task, va, PAGE, FL_MADV_DONTNEED) == 0);
+		if (o == FL_FAULT_DONE && look(t, va, &value) == FL_FAULT_DONE)
+			CHECK(value == 0);
+		value = 1;
+	}
+}
+
+static void drop_against_drop(size_t schedule)
+{
+	void (*const body[])(void *) = {drop_again, drop_and_look, drop_and_look};
+
+	(void)schedule;
+	world_map(&w, BASE, 2, RW);
+	run(body, 3);
+	assert_int_equal(fl_munmap(&w.task, BASE, 2 * PAGE), 0);
+	assert_int_equal(fl_frames_used(w.frames), 1);
+}
+
+static void dropped_page_is_gone_for_every_dropper(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(1500, 300), drop_against_drop);
+}
+
 /* Fault against DONTNEED: a byte is what was written last, or zero if the page was dropped since. */
 
 static void drop(void *arg)
@@ -627,6 +671,7 @@ int main(void)
 		TEST(tables_that_vanish_are_made_again),
 		TEST(mprotect_is_obeyed_once_it_returns),
 		TEST(dontneed_gives_zeros_or_the_last_write),
+		TEST(dropped_page_is_gone_for_every_dropper),
 		TEST(fork_is_a_snapshot_and_loses_no_write),
 		TEST(exit_of_a_sharer_returns_every_frame),
 		TEST(last_thread_takes_everything_with_it),
