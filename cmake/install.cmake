@@ -1,22 +1,35 @@
 # SPDX-License-Identifier: MIT
-# make install: the command, the library on the threads port, its headers, pkg-config file and manual pages.
+# make install: the commands, the library on the threads port, the explorer's on fibers, their headers, pkg-config files
+# and manual pages.
 
-set(CMAKE_INSTALL_LIBDIR lib CACHE PATH "where libraries go, below the prefix")
-include(GNUInstallDirs)
-
-foreach(target IN ITEMS faultline faultline-command)
+foreach(target IN ITEMS faultline faultline-command faultline-explore)
 	if(TARGET ${target})
 		install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
 			ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 	endif()
 endforeach()
 
-# fl_port.h finds the port's half beside it.
-fl_glob(public_headers include/faultline/*.h ports/threads/fl_port_impl.h)
-install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/faultline)
+# `faultline explore` finds it from where it lies itself.
+if(TARGET explore-command)
+	install(TARGETS explore-command RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR})
+endif()
 
-configure_file(${PROJECT_SOURCE_DIR}/faultline.pc.in ${CMAKE_BINARY_DIR}/faultline.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/faultline.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# fl_port.h finds beside it what chooses the port's half by FL_PORT_FIBERS.
+fl_glob(public_headers include/faultline/*.h ports/choose/fl_port_impl.h)
+install(FILES ${public_headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/faultline)
+foreach(port IN LISTS FL_PORTS)
+	install(FILES ${PROJECT_SOURCE_DIR}/ports/${port}/fl_port_impl.h
+		DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/faultline/${port})
+endforeach()
+
+set(FL_PC_FILES faultline)
+if(TARGET faultline-explore)
+	list(APPEND FL_PC_FILES faultline-explore)
+endif()
+foreach(name IN LISTS FL_PC_FILES)
+	configure_file(${PROJECT_SOURCE_DIR}/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
+	install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 fl_glob(man_pages docs/man/*.1)
 install(FILES ${man_pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -12,6 +12,7 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{"run", fl_tool_run, "run an unmodified Linux program with its memory in the engine, and report its faults"},
+	{"explore", fl_tool_explore, "run a scenario under every schedule that can matter, and say what can happen"},
 };
 
 static void print_commands(FILE *out)

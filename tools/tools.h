@@ -10,5 +10,6 @@
 #define FL_EXIT_OWN_FAILURE 125
 
 int fl_tool_run(int argc, char **argv);
+int fl_tool_explore(int argc, char **argv);
 
 #endif

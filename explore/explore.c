@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Explore one file, and print what came of it. So that not much is lost if the machine goes down, an exploration with
+ * --state stops each minute, writes its state, and goes on.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "explore/command.h"
+#include "explore/report/report.h"
+#include "explore/state.h"
+
+#define SAVE_SECONDS 60
+
+struct watch {
+	bool terminal;
+	bool keeps;   /* stop now and then to write the state */
+	bool saving;  /* stopped for that alone */
+	bool begun;   /* seconds is known */
+	double since; /* when this leg began */
+};
+
+static bool on_progress(void *arg, const struct fl_explore_progress *p)
+{
+	struct watch *w = arg;
+
+	if (w->terminal && p->seconds > 0.5)
+		fprintf(stderr, "\r\033[K  %s schedules, %s cut as equivalent, %s", fl_show_count(p->schedules),
+			fl_show_count(p->cut), fl_show_seconds(p->seconds));
+	if (fl_stop_asked)
+		return false;
+	if (!w->begun) {
+		w->begun = true;
+		w->since = p->seconds;
+	}
+	w->saving = w->keeps && p->seconds - w->since > SAVE_SECONDS;
+	return !w->saving;
+}
+
+struct fl_scenario *fl_read_scenario(const char *path)
+{
+	char *error;
+	struct fl_scenario *s = fl_scenario_read(path, &error);
+
+	if (!s) {
+		fprintf(stderr, error ? "%s\n" : "%s: out of memory\n", error ? error : path);
+		free(error);
+	}
+	return s;
+}
+
+int fl_say_error(const char *path, char *error)
+{
+	fprintf(stderr, "faultline explore: %s: %s\n", path, fl_error_text(error));
+	free(error);
+	return FL_EXIT_USAGE;
+}
+
+/* All legs. *report is the last one's, which has everything. */
+static int explore(const struct fl_settings *t, const struct fl_scenario *s, struct fl_explore_options *o,
+		   struct fl_explore_report *report, char **error)
+{
+	struct watch w = {.terminal = isatty(STDERR_FILENO), .keeps = t->state};
+	char *state = NULL;
+	int ret;
+
+	o->progress = on_progress;
+	o->arg = &w;
+	do {
+		w.saving = w.begun = false;
+		ret = fl_subject_explore(s, NULL, o, report, error);
+		free(state);
+		state = NULL;
+		if (ret || !w.saving || !report->state)
+			break;
+		state = strdup(report->state);
+		if (!state || !fl_saved_write(t->state, s, o, state, error))
+			ret = -1;
+		fl_explore_report_free(report);
+		o->state = state;
+	} while (!ret);
+	free(state);
+	o->state = NULL;
+	o->progress = NULL;
+	if (w.terminal)
+		fputs("\r\033[K", stderr);
+	return ret;
+}
+
+/* Keep what is still to do, and say how to go on. */
+static int keep(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
+		const char *state)
+{
+	const char *base = strrchr(s->path, '/');
+	char *error, *file = t->state ? strdup(t->state) : fl_error_make("%s.explore", base ? base + 1 : s->path);
+
+	if (!file || !fl_saved_write(file, s, o, state, &error)) {
+		free(file);
+		return fl_say_error(s->path, file ? error : NULL);
+	}
+	fprintf(stderr, "faultline explore: stopped; go on with: faultline explore --resume %s\n", file);
+	free(file);
+	return 0;
+}
+
+static int say_findings(const struct fl_verdict *v)
+{
+	char *error;
+
+	for (size_t i = 0; i < v->report->findings; i++)
+		if (fl_finding_print(stdout, v, &v->report->finding[i], &error))
+			return fl_say_error(v->path, error);
+	return 0;
+}
+
+static int say(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
+	       const struct fl_explore_report *report)
+{
+	struct fl_verdict v = {
+		.path = s->path,
+		.s = s,
+		.o = o,
+		.report = report,
+		.interrupted = fl_stop_asked,
+		.outcomes = t->outcomes,
+		.engine = t->engine,
+		.shrink = !t->no_shrink && !fl_stop_asked,
+		.stop = &fl_stop_asked,
+	};
+	bool bad = fl_verdict_is_bad(&v);
+	int status = bad ? FL_EXIT_FOUND : 0, failed = 0;
+
+	if (t->quiet && !bad)
+		return 0;
+	fl_verdict_print(stdout, &v);
+	fflush(stdout);
+	failed = say_findings(&v);
+	fputc('\n', stdout);
+	fflush(stdout);
+	return failed ? failed : status;
+}
+
+static int explore_scenario(const struct fl_settings *t, const struct fl_scenario *s, struct fl_explore_options *o)
+{
+	struct fl_explore_report report;
+	char *error = NULL;
+	int status;
+
+	if (explore(t, s, o, &report, &error))
+		return fl_say_error(s->path, error);
+	status = say(t, s, o, &report);
+	if (fl_stop_asked && report.state && keep(t, s, o, report.state))
+		status = FL_EXIT_USAGE;
+	fl_explore_report_free(&report);
+	return status;
+}
+
+int fl_do_explore(const struct fl_settings *t, const char *path)
+{
+	struct fl_scenario *s = fl_read_scenario(path);
+	struct fl_explore_options o;
+	int status;
+
+	if (!s)
+		return FL_EXIT_USAGE;
+	fl_settings_options(t, s, &o);
+	status = explore_scenario(t, s, &o);
+	fl_scenario_free(s);
+	return status;
+}
+
+int fl_do_resume(const struct fl_settings *t, const char *path)
+{
+	struct fl_saved saved;
+	struct fl_scenario *s;
+	char *error;
+	int status = FL_EXIT_USAGE;
+
+	if (!fl_saved_read(t->resume, &saved, &error))
+		return fl_say_error(t->resume, error);
+	s = fl_read_scenario(path ? path : saved.path);
+	if (s && s->hash != saved.hash)
+		fl_say_error(s->path,
+			     fl_error_make("'%s' is of another version of this scenario; explore it anew", t->resume));
+	else if (s)
+		status = explore_scenario(t, s, &saved.options);
+	fl_scenario_free(s);
+	fl_saved_free(&saved);
+	return status;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* faultline-explore: each file of the command line in turn; the worst exit status is the command's. */
+#include <stdlib.h>
+
+#include "explore/command.h"
+
+volatile sig_atomic_t fl_stop_asked;
+
+static void on_stop(int sig)
+{
+	fl_stop_asked = sig;
+}
+
+/* The first asks, the second does not wait for an answer. */
+void fl_stop_on_signals(void)
+{
+	const struct sigaction action = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	static int (*const modes[])(const struct fl_settings *, const char *) = {
+		[FL_MODE_EXPLORE] = fl_do_explore, [FL_MODE_REPLAY] = fl_do_replay, [FL_MODE_GDB] = fl_do_gdb,
+		[FL_MODE_STOP] = fl_do_stop,       [FL_MODE_HOST] = fl_do_host,     [FL_MODE_FORMAT] = fl_do_format,
+	};
+	struct fl_settings t = {0};
+	int status = 0;
+
+	if (!fl_settings_parse(&t, argc, argv, &status))
+		return status;
+	if (t.mode == FL_MODE_EXPLORE)
+		fl_stop_on_signals();
+	if (t.resume)
+		status = fl_do_resume(&t, t.files ? t.file[0] : NULL);
+	for (int i = 0; !t.resume && i < t.files && !fl_stop_asked; i++) {
+		int one = modes[t.mode](&t, t.file[i]);
+
+		status = one > status ? one : status;
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		fputs("faultline explore: standard output could not be written whole\n", stderr);
+		status = FL_EXIT_USAGE;
+	}
+	if (fl_stop_asked) {
+		/* End as the signal would have it: a shell's loop must stop, too. */
+		signal(fl_stop_asked, SIG_DFL);
+		raise(fl_stop_asked);
+	}
+	return status;
+}

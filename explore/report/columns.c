@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A story as columns, a thread each. Time goes down, and one thread acts at a time, so each row has one cell filled:
+ *
+ *   stretch   steps of one thread in one operation of the scenario with nobody else between; a row
+ *
+ * A cell says which line of the scenario and what, and at its end the result; or why it stops there: somebody preempted the
+ * thread, or it waits. Steps that belong to no operation (a thread begins or ends, callbacks after a grace period) are
+ * shown only with the engine's steps.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/report/report.h"
+
+#define CELL 512
+#define GAP 2
+#define NARROW 16 /* of a column; with less there are no columns, but names */
+#define STEPS 12  /* room for "1234-5678" and a gap */
+#define STEP_ROOM 66
+
+struct stretch {
+	unsigned thread;
+	size_t first, last; /* steps */
+	bool begins, ends;  /* of the operation */
+};
+
+struct page {
+	FILE *out;
+	const struct fl_story *story;
+	const struct fl_columns *how;
+	unsigned column[FL_EXPLORE_RCU + 1]; /* where each thread's begins */
+	unsigned width, shown;               /* of a column, and how many */
+	bool show[FL_EXPLORE_RCU + 1];
+	bool named;   /* too many threads: one column, and names in it */
+	unsigned *op; /* of each step: the how manieth operation of its thread */
+};
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Number the operations of each thread. */
+static void number_ops(struct page *p)
+{
+	const struct fl_story_step *before[FL_EXPLORE_RCU + 1] = {NULL};
+	unsigned at[FL_EXPLORE_RCU + 1] = {0};
+
+	for (size_t i = 0; i < p->story->steps; i++) {
+		const struct fl_story_step *st = &p->story->step[i], *b = before[st->thread];
+
+		if (b && (b->result || b->op_line != st->op_line || !same_text(b->op, st->op)))
+			at[st->thread]++;
+		/* What leaves a store buffer late belongs to no operation any more. */
+		if (!st->flush)
+			before[st->thread] = st;
+		p->op[i] = at[st->thread];
+	}
+}
+
+static bool is_shown(const struct page *p, size_t i)
+{
+	const struct fl_story_step *st = &p->story->step[i];
+
+	return p->how->engine || st->op || st->flush || i + 1 == p->story->steps;
+}
+
+static bool goes_on(const struct page *p, size_t i, size_t j)
+{
+	const struct fl_story_step *a = &p->story->step[i], *b = &p->story->step[j];
+
+	return a->thread == b->thread && p->op[i] == p->op[j] && a->flush == b->flush && !a->flush;
+}
+
+/* The stretch that begins at step i. *next: the first step after it that is shown, or the end. */
+static struct stretch take_stretch(const struct page *p, size_t i, size_t *next)
+{
+	struct stretch s = {.thread = p->story->step[i].thread, .first = i, .last = i, .begins = true};
+	size_t j;
+
+	for (size_t k = i; k-- > 0 && s.begins;)
+		if (p->story->step[k].thread == s.thread && !p->story->step[k].flush)
+			s.begins = p->op[k] != p->op[i];
+	for (j = i + 1; j < p->story->steps; j++) {
+		if (!is_shown(p, j))
+			continue;
+		if (!goes_on(p, i, j))
+			break;
+		s.last = j;
+	}
+	*next = j;
+	s.ends = p->story->step[s.last].result;
+	return s;
+}
+
+static const char *access_name(const struct fl_story_step *st)
+{
+	static const char *const orders[] = {"", " acquire", " release", " acq-rel", " seq"};
+	static const char *const kinds[] = {
+		[FL_ACCESS_LOAD] = "load",         [FL_ACCESS_STORE] = "store",
+		[FL_ACCESS_RMW] = "change",        [FL_ACCESS_FENCE] = "fence",
+		[FL_ACCESS_LOCK] = "lock",         [FL_ACCESS_TRYLOCK] = "try to lock",
+		[FL_ACCESS_UNLOCK] = "unlock",     [FL_ACCESS_PARK] = "sleep",
+		[FL_ACCESS_UNPARK] = "wake",       [FL_ACCESS_BEGIN] = "section begins",
+		[FL_ACCESS_END] = "section ends",  [FL_ACCESS_RCU_CALL] = "call after grace",
+		[FL_ACCESS_CALLBACK] = "callback", [FL_ACCESS_BARRIER] = "barrier",
+		[FL_ACCESS_COPY] = "copy",         [FL_ACCESS_YIELD] = "yield",
+		[FL_ACCESS_COUNT] = "count",
+	};
+	static char name[48];
+	bool ordered = st->kind == FL_ACCESS_LOAD || st->kind == FL_ACCESS_STORE || st->kind == FL_ACCESS_RMW;
+
+	snprintf(name, sizeof(name), "%s%s",
+		 st->kind < FL_ARRAY_LEN(kinds) && kinds[st->kind] ? kinds[st->kind] : "access",
+		 ordered && st->order < FL_ARRAY_LEN(orders) ? orders[st->order] : "");
+	return name;
+}
+
+FL_PRINTF(3, 4) static void add(char *cell, size_t *at, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(cell + *at, CELL - *at, format, ap);
+	va_end(ap);
+	if (n > 0)
+		*at += (size_t)n < CELL - *at ? (size_t)n : CELL - *at - 1;
+}
+
+/* Why the thread stops here; lines of their own. next: the step that is shown after it, or the end. */
+static void add_stop(const struct page *p, const struct stretch *s, size_t next, char *cell, size_t *at)
+{
+	const struct fl_story *story = p->story;
+	const struct fl_story_step *n = next < story->steps ? &story->step[next] : NULL;
+	size_t own = next;
+
+	if (n && n->switched && n->preempted && n->thread != s->thread) {
+		add(cell, at, "\n! preempted by %s", story->name[n->thread]);
+		return;
+	}
+	if (s->ends || !story->step[s->last].op || (n && n->thread == s->thread))
+		return;
+	while (own < story->steps && (story->step[own].thread != s->thread || story->step[own].flush))
+		own++;
+	if (own == story->steps)
+		add(cell, at, n ? "\n. does not go on" : "");
+	else if (story->step[own].kind == FL_ACCESS_LOCK)
+		add(cell, at, "\n. waits for %s", story->step[own].object ? story->step[own].object : "a lock");
+	else
+		add(cell, at, "\n. %s", story->step[own].kind == FL_ACCESS_PARK ? "sleeps" : "waits");
+}
+
+static void make_cell(const struct page *p, const struct stretch *s, size_t next, char *cell)
+{
+	const struct fl_story_step *st = &p->story->step[s->first];
+	size_t at = 0;
+
+	cell[0] = '\0';
+	if (p->named)
+		add(cell, &at, "%s: ", p->story->name[s->thread]);
+	if (st->flush)
+		add(cell, &at, "~ %s leaves the store buffer", st->object ? st->object : "a store");
+	else if (st->op)
+		add(cell, &at, s->begins ? "%u: %s" : "%u: ... %s", st->op_line, st->op);
+	else
+		add(cell, &at,
+		    s->thread == FL_EXPLORE_RCU ? "after a grace period"
+		    : s->begins                 ? "begins or ends"
+						: "...");
+	if (s->ends)
+		add(cell, &at, "  => %s", p->story->step[s->last].result);
+	add_stop(p, s, next, cell, &at);
+}
+
+/* One cell, wrapped at spaces: what comes after the first line is set in. */
+static void print_cell(const struct page *p, unsigned thread, const char *steps, const char *cell)
+{
+	unsigned left = p->column[thread], width = p->width;
+	bool first = true;
+
+	while (*cell) {
+		size_t line = strcspn(cell, "\n"), room = first ? width : width - 3, n = line;
+
+		if (n > room) {
+			for (n = room; n > 0 && cell[n] != ' '; n--)
+				;
+			if (!n)
+				n = room;
+		}
+		fprintf(p->out, "%s%-*s%*s%.*s\n", p->how->indent, STEPS, first ? steps : "",
+			(int)(left + (first ? 0 : 3)), "", (int)n, cell);
+		cell += n;
+		cell += strspn(cell, n < line ? " " : "\n");
+		first = false;
+	}
+}
+
+static void print_step(const struct page *p, const struct fl_story_step *st)
+{
+	unsigned left = p->column[st->thread] + 2, most;
+	char what[CELL] = "";
+	size_t at = 0;
+
+	most = p->how->width > STEP_ROOM + STEPS ? p->how->width - STEP_ROOM - STEPS : 0;
+	add(what, &at, "%s%s", st->flush ? "flush " : "", access_name(st));
+	if (st->object)
+		add(what, &at, "  %s", st->object);
+	if (st->file && st->what && *st->what)
+		add(what, &at, "  %s", st->what);
+	if (st->file)
+		add(what, &at, "  %s:%u", st->file, st->line);
+	fprintf(p->out, "%s%*u%*s%*s%s\n", p->how->indent, STEPS - GAP, st->index, GAP, "",
+		(int)(left < most ? left : most), "", what);
+}
+
+static void lay_out(struct page *p)
+{
+	unsigned room = p->how->width - STEPS - (unsigned)strlen(p->how->indent), at = 0;
+
+	for (size_t i = 0; i < p->story->steps; i++)
+		if (is_shown(p, i))
+			p->show[p->story->step[i].thread] = true;
+	for (unsigned t = 0; t <= FL_EXPLORE_RCU; t++)
+		p->shown += p->show[t];
+	p->width = p->shown ? room / p->shown - GAP : room;
+	if (p->shown && (room / p->shown < NARROW + GAP)) {
+		p->named = true;
+		p->width = room;
+		return;
+	}
+	for (unsigned t = 0; t <= FL_EXPLORE_RCU; t++) {
+		p->column[t] = at;
+		at += p->show[t] ? p->width + GAP : 0;
+	}
+}
+
+static void print_head(const struct page *p)
+{
+	fprintf(p->out, "%s%-*s", p->how->indent, STEPS, "step");
+	if (p->named)
+		fputs("thread: operation", p->out);
+	for (unsigned t = 0, left = p->shown; t <= FL_EXPLORE_RCU && !p->named; t++)
+		if (p->show[t])
+			fprintf(p->out, "%-*.*s", --left ? (int)(p->width + GAP) : 0, (int)p->width, p->story->name[t]);
+	fputc('\n', p->out);
+}
+
+void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns)
+{
+	struct page p = {.out = out, .story = story, .how = columns};
+	char cell[CELL], steps[2 * STEPS];
+	size_t next;
+
+	p.op = calloc(story->steps + 1, sizeof(*p.op));
+	if (!p.op) {
+		fprintf(out, "%s(out of memory: the run cannot be shown)\n", columns->indent);
+		return;
+	}
+	number_ops(&p);
+	lay_out(&p);
+	print_head(&p);
+	for (size_t i = 0; i < story->steps; i = next) {
+		struct stretch s;
+
+		if (!is_shown(&p, i)) {
+			next = i + 1;
+			continue;
+		}
+		s = take_stretch(&p, i, &next);
+		make_cell(&p, &s, next, cell);
+		snprintf(steps, sizeof(steps), s.first == s.last ? "%u" : "%u-%u", story->step[s.first].index,
+			 story->step[s.last].index);
+		print_cell(&p, s.thread, steps, cell);
+		for (size_t k = s.first; columns->engine && k <= s.last; k++)
+			print_step(&p, &story->step[k]);
+	}
+	free(p.op);
+}
