@@ -151,7 +151,8 @@ struct fl_explore_options {
 	const char *
 		replay; /* run this one run id only, with `event`; lenient: where it cannot be followed, go on as it can */
 	bool lenient;
-	unsigned stop_at; /* with replay: raise SIGTRAP before this event, for a debugger; UINT_MAX: at the finding's */
+	bool stop;         /* with replay: raise SIGTRAP for a debugger */
+	unsigned stop_at;  /* where: before this event; UINT_MAX: at the finding's */
 	const char *state; /* go on from here: what report.state was when a run of the same test was stopped */
 	/* Any may be NULL. progress is called about ten times a second; false: stop, and leave report.state. */
 	void *arg;

@@ -104,6 +104,7 @@ void fl_rcu_fiber(void *unused);              /* what the port's own fiber runs 
 void fl_rcu_begin_run(void);                  /* fl_fiber_run begins: see to what is due */
 void fl_rcu_leave(struct fl_fiber *f);        /* f's outermost section ends */
 void fl_rcu_stop_waiting(struct fl_fiber *f); /* f is IN_RCU and is destroyed */
+void fl_rcu_forget(void);                     /* a driver comes or goes */
 size_t fl_rcu_state_size(void);
 void fl_rcu_state_save(void *buf);
 void fl_rcu_state_restore(const void *buf);

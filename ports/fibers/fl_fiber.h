@@ -164,7 +164,7 @@ struct fl_fiber_driver {
 };
 
 /*
- * Outside, when no fiber exists and no callback is queued. NULL: none. Fibers made under a driver are for it
+ * Outside, when no fiber exists, and no callback is queued but under the driver before, whose are forgotten. NULL: none. Fibers made under a driver are for it
  * alone: they are destroyed before it goes. The one that runs callbacks is the driver's to make, on fl_fiber_callbacks.
  */
 void fl_fiber_set_driver(const struct fl_fiber_driver *driver);

@@ -100,9 +100,16 @@ void fl_fiber_run_callbacks(void)
 		run_due();
 }
 
+void fl_rcu_forget(void)
+{
+	if (!fl_fiber_driver && rcu.first)
+		fl_fiber_panic("a driver is set while a callback is queued");
+	memset(&rcu, 0, sizeof(rcu));
+}
+
 size_t fl_rcu_state_size(void)
 {
-	return sizeof(rcu);
+	return (sizeof(rcu) + 15) & ~(size_t)15;
 }
 
 void fl_rcu_state_save(void *buf)

@@ -241,6 +241,7 @@ void fl_fiber_set_driver(const struct fl_fiber_driver *driver)
 {
 	if (fl_fiber_next(NULL))
 		fl_fiber_panic("a driver is set while fiber '%s' exists", fl_fiber_next(NULL)->name);
+	fl_rcu_forget();
 	fl_fiber_driver = driver;
 	watch();
 }

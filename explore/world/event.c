@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps of a replayed run, one by one. A step is told when it is over, since its result is known only then.
+ *
+ * No locks: one OS thread.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+static struct {
+	bool held; /* event is to be told */
+	struct fl_explore_event event;
+	struct fl_access_site site;
+	char object[160], result[256];
+	uint32_t could; /* who could have gone on at the step before */
+} e;
+
+void fl_event_reset(void)
+{
+	memset(&e, 0, sizeof(e));
+}
+
+void fl_event_flush(void)
+{
+	if (!e.held)
+		return;
+	e.held = false;
+	if (!fl_world.options->event)
+		return;
+	fl_world.options->event(fl_world.options->arg, &e.event);
+}
+
+void fl_event_result(const char *text)
+{
+	if (!e.held || e.event.result)
+		return;
+	snprintf(e.result, sizeof(e.result), "%s", text);
+	e.event.result = e.result;
+}
+
+void fl_event_begin(unsigned p, uint32_t enabled)
+{
+	unsigned fiber = p < fl_world.fibers ? p : p - fl_world.fibers;
+	const struct fl_fiber_point *point = &fl_run.point[fiber];
+	int before = fl_run.running;
+
+	fl_event_flush();
+	if (fl_world.options->stop && fl_run.steps == fl_world.options->stop_at)
+		raise(SIGTRAP);
+	e.site = *point->site;
+	e.event = (struct fl_explore_event){
+		.index = fl_run.steps,
+		.thread = fiber == fl_world.threads ? FL_EXPLORE_RCU : fiber,
+		.name = fl_world_name(fiber),
+		.flush = p != fiber,
+		.switched = before >= 0 && before != (int)p,
+		.preempted = before >= 0 && before != (int)p && (enabled >> before & 1),
+		.site = &e.site,
+		.object = fl_objects_describe(point->address, e.object, sizeof(e.object)),
+		.op_line = fl_run.point_op[fiber].line,
+		.op = fl_run.point_op[fiber].text,
+	};
+	e.held = true;
+}

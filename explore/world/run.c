@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fl_explore: set the world up, and run it again and again as the search says.
+ *
+ * No locks: one OS thread.
+ */
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "leave.h"
+#include "result.h"
+#include "world.h"
+
+#define EVENTS 20000
+
+struct fl_world fl_world;
+struct fl_world_run fl_run;
+
+/* A progress report and a look at the clock come every so many runs, or steps of one run. */
+#define LOOK_EVERY 64
+
+struct exploration {
+	struct fl_explore_report *report;
+	double start, told;
+	bool stopped;    /* progress said so */
+	const char *why; /* the search could not go on */
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *driver_alloc(void *arg, size_t size)
+{
+	int self = fl_world_current();
+
+	(void)arg;
+	if (FL_UNLIKELY(self >= 0 && fl_run.allocs_failed < fl_world.options->alloc_fails && !fl_world.prologue) &&
+	    fl_world_choose(2, "allocation")) {
+		fl_run.allocs_failed++;
+		return NULL;
+	}
+	return fl_memory_alloc(size, true);
+}
+
+static void driver_free(void *arg, void *p, size_t size)
+{
+	uint32_t slot, n;
+
+	(void)arg;
+	fl_memory_free(p, size);
+	if (fl_world_current() < 0 || fl_world.prologue)
+		return;
+	fl_memory_slots(p, size, &slot, &n);
+	fl_search_touch(fl_world.search, slot, n, FL_TOUCH_WRITE);
+}
+
+static const struct fl_fiber_driver driver = {
+	.next = fl_step_next,
+	.alloc = driver_alloc,
+	.free = driver_free,
+	.stack = fl_memory_stack,
+	.panic = fl_world_panic,
+};
+
+/* Returns false if setup has failed. */
+static bool set_up(void)
+{
+	fl_world.setting_up = true;
+	if (setjmp(fl_world_outside) == 0)
+		fl_world.test->setup(fl_world.test->arg);
+	fl_world.setting_up = false;
+	return fl_world.kind == FL_EXPLORE_NONE;
+}
+
+/* The fibers, each at its first point. */
+static bool make_fibers(void)
+{
+	struct fl_world_thread *rcu = &fl_world.thread[fl_world.threads];
+
+	*rcu = (struct fl_world_thread){.name = "rcu", .fn = fl_fiber_callbacks, .may_block = true};
+	fl_world.fibers = fl_world.threads + 1;
+	fl_world.procs = fl_world.fibers;
+	for (unsigned i = 0; i < fl_world.fibers; i++) {
+		struct fl_world_thread *t = &fl_world.thread[i];
+
+		t->fiber = fl_fiber_create(t->name, t->fn, t->arg, 0);
+		if (!t->fiber)
+			return false;
+	}
+	return true;
+}
+
+static void run_prologue(void)
+{
+	fl_world.prologue = true;
+	for (unsigned i = 0; i < fl_world.fibers && !fl_world.kind; i++)
+		fl_fiber_drive(fl_world.thread[i].fiber);
+	fl_world.prologue = false;
+}
+
+/* One run, from where the world stands to its end. */
+static void run(void)
+{
+	struct fl_fiber *f;
+
+	if (setjmp(fl_world_outside))
+		return;
+	f = fl_step_decide(NULL);
+	if (f)
+		fl_fiber_drive(f);
+	if (fl_world.kind || fl_world.cut || fl_world.stuck)
+		return;
+	fl_finding_deadlock();
+}
+
+static void finish(void)
+{
+	if (!fl_world.test->finish)
+		return;
+	fl_world.finishing = true;
+	if (setjmp(fl_world_outside) == 0)
+		fl_world.test->finish(fl_world.test->arg);
+	fl_world.finishing = false;
+}
+
+static void begin_run(uint32_t keep)
+{
+	uint32_t at = fl_snapshot_restore(keep);
+
+	fl_search_restored(fl_world.search, at);
+	fl_world.kind = FL_EXPLORE_NONE;
+	fl_world.cut = fl_world.stuck = false;
+	fl_world.outcome_length = 0;
+	fl_world.outcome[0] = '\0';
+	fl_event_reset();
+}
+
+static bool note_end(struct exploration *x)
+{
+	struct fl_search_stats stats;
+
+	if (fl_world.kind) {
+		fl_search_stats(fl_world.search, &stats);
+		return fl_report_finding(x->report, stats.preemptions);
+	}
+	return fl_world.stuck || !fl_world.test->finish || fl_report_outcome(x->report, fl_world.outcome);
+}
+
+static bool shall_go_on(struct exploration *x)
+{
+	const struct fl_explore_options *o = fl_world.options;
+	struct fl_search_stats stats;
+	struct fl_explore_progress progress;
+	double t;
+
+	if (fl_world.kind && !o->keep_going)
+		return false;
+	fl_search_stats(fl_world.search, &stats);
+	if (o->schedules && stats.runs >= o->schedules)
+		return false;
+	if (!o->progress || (stats.runs + stats.cut) % LOOK_EVERY)
+		return true;
+	t = now();
+	if (t - x->told < 0.1)
+		return true;
+	x->told = t;
+	progress = (struct fl_explore_progress){.schedules = stats.runs, .cut = stats.cut, .seconds = t - x->start};
+	x->stopped = !o->progress(o->arg, &progress);
+	return !x->stopped;
+}
+
+static int explore_all(struct exploration *x)
+{
+	struct fl_search_stats stats;
+	uint32_t keep, waiting;
+
+	while (fl_search_begin(fl_world.search, &keep)) {
+		begin_run(keep);
+		run();
+		waiting = fl_step_waiting();
+		if (!fl_world.cut && !fl_world.kind && !fl_world.stuck)
+			finish();
+		if (fl_world.options->event)
+			fl_event_flush();
+		if (!fl_world.cut && !note_end(x))
+			return -FL_ENOMEM;
+		if (!fl_world.cut)
+			fl_search_end(fl_world.search, waiting, fl_run.pending);
+		if (!shall_go_on(x))
+			return 1;
+	}
+	fl_search_stats(fl_world.search, &stats);
+	x->why = stats.error;
+	return 0;
+}
+
+static void fill_in(struct exploration *x)
+{
+	struct fl_explore_report *r = x->report;
+	struct fl_search_stats stats;
+
+	fl_search_stats(fl_world.search, &stats);
+	r->schedules = stats.runs;
+	r->cut = stats.cut;
+	r->over = stats.over;
+	r->events = stats.steps;
+	r->replayed = stats.repeated;
+	r->longest = stats.longest;
+	r->choice_points = stats.choice_points;
+	r->switches = fl_world.switches;
+	r->seconds = now() - x->start;
+	fl_report_finish(r);
+}
+
+static struct fl_search *make_search(const char **error)
+{
+	static const enum fl_search_mode modes[] = {
+		[FL_EXPLORE_DPOR] = FL_SEARCH_DPOR,
+		[FL_EXPLORE_BOUNDED] = FL_SEARCH_BOUNDED,
+		[FL_EXPLORE_PCT] = FL_SEARCH_PCT,
+		[FL_EXPLORE_RANDOM] = FL_SEARCH_RANDOM,
+	};
+	const struct fl_explore_options *o = fl_world.options;
+	struct fl_search_config config = {
+		.mode = modes[o->search],
+		.procs = fl_world.procs,
+		.slots = fl_memory_number(),
+		.preemptions = o->preemptions,
+		.runs = o->schedules,
+		.seed = o->seed,
+		.events = fl_world.events,
+		.state = o->state,
+		.lenient = o->lenient,
+	};
+
+	if (o->replay) {
+		config.mode = FL_SEARCH_REPLAY;
+		config.replay = fl_id_read(o->replay, error);
+		if (!config.replay)
+			return NULL;
+	}
+	return fl_search_new(&config, error);
+}
+
+static int fail(char **error, int err, const char *text)
+{
+	if (error)
+		*error = strdup(text);
+	return err;
+}
+
+/* The world is set up; explore it. */
+static int explore_world(struct exploration *x, char **error)
+{
+	const char *why = "there is no memory for the search";
+	int err;
+
+	fl_world.search = make_search(&why);
+	if (!fl_world.search)
+		return fail(error, fl_world.options->replay || fl_world.options->state ? -FL_EINVAL : -FL_ENOMEM, why);
+	run_prologue();
+	if (fl_world.kind) {
+		err = fl_report_finding(x->report, 0) ? 0 : -FL_ENOMEM;
+		fill_in(x);
+		return err;
+	}
+	if (!fl_snapshot_root())
+		return fail(error, -FL_ENOMEM, "there is no memory for the first snapshot");
+	err = explore_all(x);
+	if (err < 0)
+		return fail(error, err, "there is no memory for the report");
+	x->report->complete = err == 0 && fl_world.options->search <= FL_EXPLORE_BOUNDED && !fl_world.options->replay;
+	if (err > 0 && x->stopped)
+		x->report->state = fl_search_save(fl_world.search);
+	if (x->why)
+		err = fail(error, fl_world.options->replay ? -FL_EINVAL : -FL_ENOMEM, x->why);
+	fill_in(x);
+	return err < 0 ? err : 0;
+}
+
+static void tear_down(void)
+{
+	while (fl_fiber_next(NULL))
+		fl_fiber_destroy(fl_fiber_next(NULL));
+	fl_search_free(fl_world.search);
+	fl_snapshot_close();
+	fl_crash_close();
+	fl_fiber_set_driver(NULL);
+	fl_memory_close();
+	fl_objects_close();
+	memset(&fl_world, 0, sizeof(fl_world));
+}
+
+int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
+	       struct fl_explore_report *report, char **error)
+{
+	struct exploration x = {.report = report, .start = now()};
+	const char *why;
+	int err;
+
+	memset(report, 0, sizeof(*report));
+	if (error)
+		*error = NULL;
+	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
+		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
+	memset(&fl_world, 0, sizeof(fl_world));
+	memset(&fl_run, 0, sizeof(fl_run));
+	fl_run.running = -1;
+	fl_world.test = test;
+	fl_world.options = options;
+	fl_world.events = options->events ? options->events : EVENTS;
+	why = fl_memory_open();
+	if (why)
+		return fail(error, -FL_ENOMEM, why);
+	fl_world.active = true;
+	fl_fiber_set_driver(&driver);
+	if (!fl_crash_open())
+		err = fail(error, -FL_ENOMEM, "there is no memory for a signal stack");
+	else if (!set_up())
+		err = fl_report_finding(report, 0) ? 0 : -FL_ENOMEM;
+	else if (!make_fibers())
+		err = fail(error, -FL_ENOMEM, "there is no memory for the threads' stacks");
+	else
+		err = explore_world(&x, error);
+	tear_down();
+	if (err)
+		fl_explore_report_free(report);
+	return err;
+}
