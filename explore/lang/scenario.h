@@ -206,7 +206,7 @@ enum fl_sc_op {
 	FL_SC_CONTINUE,     /* continue U R [dontwake] [wp] */
 	FL_SC_POISONPAGE,   /* poison U R [dontwake] */
 	FL_SC_WRITEPROTECT, /* writeprotect U R on|off [dontwake] */
-	FL_SC_MOVE,         /* move U R from L [dontwake] [holes] */
+	FL_SC_MOVE,         /* move U R from=L [dontwake] [holes] */
 	FL_SC_READ,         /* m = read U [nonblock]: a message, or an error in m.event */
 	FL_SC_POLL,         /* poll U: POLLIN, POLLERR or 0 */
 	FL_SC_WAIT,         /* wait U: until poll would say POLLIN; takes nothing */
