@@ -15,10 +15,9 @@
 
 struct watch {
 	bool terminal;
-	bool keeps;   /* stop now and then to write the state */
-	bool saving;  /* stopped for that alone */
-	bool begun;   /* seconds is known */
-	double since; /* when this leg began */
+	bool keeps;                      /* stop now and then to write the state */
+	bool saving;                     /* stopped for that alone */
+	struct fl_explore_report before; /* its counts: of the legs before this one */
 };
 
 static bool on_progress(void *arg, const struct fl_explore_progress *p)
@@ -26,15 +25,12 @@ static bool on_progress(void *arg, const struct fl_explore_progress *p)
 	struct watch *w = arg;
 
 	if (w->terminal && p->seconds > 0.5)
-		fprintf(stderr, "\r\033[K  %s schedules, %s cut as equivalent, %s", fl_show_count(p->schedules),
-			fl_show_count(p->cut), fl_show_seconds(p->seconds));
+		fprintf(stderr, "\r\033[K  %s schedules, %s cut as equivalent, %s",
+			fl_show_count(w->before.schedules + p->schedules), fl_show_count(w->before.cut + p->cut),
+			fl_show_seconds(w->before.seconds + p->seconds));
 	if (fl_stop_asked)
 		return false;
-	if (!w->begun) {
-		w->begun = true;
-		w->since = p->seconds;
-	}
-	w->saving = w->keeps && p->seconds - w->since > SAVE_SECONDS;
+	w->saving = w->keeps && p->seconds > SAVE_SECONDS;
 	return !w->saving;
 }
 
@@ -57,32 +53,57 @@ int fl_say_error(const char *path, char *error)
 	return FL_EXIT_USAGE;
 }
 
-/* All legs. *report is the last one's, which has everything. */
-static int explore(const struct fl_settings *t, const struct fl_scenario *s, struct fl_explore_options *o,
+/* One leg. */
+static int explore_leg(const struct fl_scenario *s, const struct fl_explore_options *o, const char *state,
+		       struct watch *w, struct fl_explore_report *leg, char **error)
+{
+	struct fl_explore_options now = *o;
+
+	now.state = state;
+	now.progress = on_progress;
+	now.arg = w;
+	*w = (struct watch){.terminal = w->terminal, .keeps = w->keeps, .before = w->before};
+	return fl_subject_explore(s, NULL, &now, leg, error);
+}
+
+/* How many schedules are left of the bound that the user set. The random searches count by themselves. */
+static bool is_used_up(struct fl_explore_options *o, uint64_t all, const struct fl_explore_report *done)
+{
+	if (!all || o->search == FL_EXPLORE_PCT || o->search == FL_EXPLORE_RANDOM)
+		return false;
+	o->schedules = all > done->schedules ? all - done->schedules : 0;
+	return !o->schedules;
+}
+
+/* All legs; *report has what was done before, and then everything. */
+static int explore(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
 		   struct fl_explore_report *report, char **error)
 {
 	struct watch w = {.terminal = isatty(STDERR_FILENO), .keeps = t->state};
-	char *state = NULL;
-	int ret;
+	struct fl_explore_options leg_options = *o;
+	int ret = 0;
 
-	o->progress = on_progress;
-	o->arg = &w;
 	do {
-		w.saving = w.begun = false;
-		ret = fl_subject_explore(s, NULL, o, report, error);
+		struct fl_explore_report leg;
+		char *state = report->state;
+
+		report->state = NULL;
+		w.before = *report;
+		if (!is_used_up(&leg_options, o->schedules, report)) {
+			ret = explore_leg(s, &leg_options, state, &w, &leg, error);
+			if (!ret && !fl_ledger_add(report, &leg))
+				ret = -1;
+			if (!ret && leg.state) {
+				report->state = strdup(leg.state);
+				ret = report->state ? 0 : -1;
+			}
+			if (!ret)
+				fl_explore_report_free(&leg);
+		}
 		free(state);
-		state = NULL;
-		if (ret || !w.saving || !report->state)
-			break;
-		state = strdup(report->state);
-		if (!state || !fl_saved_write(t->state, s, o, state, error))
+		if (!ret && w.saving && report->state && !fl_saved_write(t->state, s, o, report, error))
 			ret = -1;
-		fl_explore_report_free(report);
-		o->state = state;
-	} while (!ret);
-	free(state);
-	o->state = NULL;
-	o->progress = NULL;
+	} while (!ret && w.saving && report->state);
 	if (w.terminal)
 		fputs("\r\033[K", stderr);
 	return ret;
@@ -90,12 +111,12 @@ static int explore(const struct fl_settings *t, const struct fl_scenario *s, str
 
 /* Keep what is still to do, and say how to go on. */
 static int keep(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
-		const char *state)
+		const struct fl_explore_report *report)
 {
 	const char *base = strrchr(s->path, '/');
 	char *error, *file = t->state ? strdup(t->state) : fl_error_make("%s.explore", base ? base + 1 : s->path);
 
-	if (!file || !fl_saved_write(file, s, o, state, &error)) {
+	if (!file || !fl_saved_write(file, s, o, report, &error)) {
 		free(file);
 		return fl_say_error(s->path, file ? error : NULL);
 	}
@@ -122,7 +143,7 @@ static int say(const struct fl_settings *t, const struct fl_scenario *s, const s
 		.s = s,
 		.o = o,
 		.report = report,
-		.interrupted = fl_stop_asked,
+		.interrupted = fl_stop_asked && report->state,
 		.outcomes = t->outcomes,
 		.engine = t->engine,
 		.shrink = !t->no_shrink && !fl_stop_asked,
@@ -141,31 +162,35 @@ static int say(const struct fl_settings *t, const struct fl_scenario *s, const s
 	return failed ? failed : status;
 }
 
-static int explore_scenario(const struct fl_settings *t, const struct fl_scenario *s, struct fl_explore_options *o)
+/* *report: what was done before, or zeros; freed. */
+static int explore_scenario(const struct fl_settings *t, const struct fl_scenario *s,
+			    const struct fl_explore_options *o, struct fl_explore_report *report)
 {
-	struct fl_explore_report report;
 	char *error = NULL;
 	int status;
 
-	if (explore(t, s, o, &report, &error))
-		return fl_say_error(s->path, error);
-	status = say(t, s, o, &report);
-	if (fl_stop_asked && report.state && keep(t, s, o, report.state))
-		status = FL_EXIT_USAGE;
-	fl_explore_report_free(&report);
+	if (explore(t, s, o, report, &error)) {
+		status = fl_say_error(s->path, error);
+	} else {
+		status = say(t, s, o, report);
+		if (fl_stop_asked && report->state && keep(t, s, o, report))
+			status = FL_EXIT_USAGE;
+	}
+	fl_explore_report_free(report);
 	return status;
 }
 
 int fl_do_explore(const struct fl_settings *t, const char *path)
 {
 	struct fl_scenario *s = fl_read_scenario(path);
+	struct fl_explore_report report = {0};
 	struct fl_explore_options o;
 	int status;
 
 	if (!s)
 		return FL_EXIT_USAGE;
 	fl_settings_options(t, s, &o);
-	status = explore_scenario(t, s, &o);
+	status = explore_scenario(t, s, &o, &report);
 	fl_scenario_free(s);
 	return status;
 }
@@ -180,11 +205,14 @@ int fl_do_resume(const struct fl_settings *t, const char *path)
 	if (!fl_saved_read(t->resume, &saved, &error))
 		return fl_say_error(t->resume, error);
 	s = fl_read_scenario(path ? path : saved.path);
-	if (s && s->hash != saved.hash)
+	if (s && s->hash != saved.hash) {
 		fl_say_error(s->path,
 			     fl_error_make("'%s' is of another version of this scenario; explore it anew", t->resume));
-	else if (s)
-		status = explore_scenario(t, s, &saved.options);
+	} else if (s) {
+		saved.report.state = saved.text;
+		saved.text = NULL;
+		status = explore_scenario(t, s, &saved.options, &saved.report);
+	}
 	fl_scenario_free(s);
 	fl_saved_free(&saved);
 	return status;

@@ -81,6 +81,7 @@ int fl_do_stop(const struct fl_settings *t, const char *path)
 	if (!s)
 		return FL_EXIT_USAGE;
 	o.replay = run.id;
+	o.stop = true;
 	o.stop_at = t->step;
 	if (fl_subject_explore(s, &run.cut, &o, &report, &error)) {
 		status = fl_say_error(path, error);

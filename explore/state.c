@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See state.h. Lines of "name value", an empty line, and the explorer's text to the end of the file. */
+/* See state.h. Lines of "name value", what was done so far, and the explorer's text to the end of the file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -21,7 +21,7 @@ static void print_options(FILE *f, const struct fl_explore_options *o)
 }
 
 bool fl_saved_write(const char *file, const struct fl_scenario *s, const struct fl_explore_options *o,
-		    const char *state, char **error)
+		    const struct fl_explore_report *report, char **error)
 {
 	char *fresh = fl_error_make("%s.new", file), *path = realpath(s->path, NULL);
 	FILE *f = fresh ? fopen(fresh, "we") : NULL;
@@ -31,7 +31,8 @@ bool fl_saved_write(const char *file, const struct fl_scenario *s, const struct 
 	if (fine) {
 		fprintf(f, "%s\nfile %s\nhash %016" PRIx64 "\n", MAGIC, path, s->hash);
 		print_options(f, o);
-		fprintf(f, "\n%s", state);
+		fl_ledger_write(f, report);
+		fputs(report->state, f);
 	}
 	if (f && (fflush(f) || ferror(f)))
 		fine = false;
@@ -103,7 +104,7 @@ static bool parse(struct fl_saved *saved, char *at)
 	    !take(&at, "schedules", UINT64_MAX, &o->schedules) || !take(&at, "preemptions", UINT32_MAX, &preemptions) ||
 	    !take(&at, "seed", UINT64_MAX, &o->seed) || !take(&at, "events", UINT32_MAX, &events) ||
 	    !take(&at, "alloc-fails", UINT32_MAX, &alloc_fails) || !take(&at, "no-plain", 1, &no_plain) ||
-	    !take(&at, "keep-going", 1, &keep_going) || *at != '\n')
+	    !take(&at, "keep-going", 1, &keep_going) || !fl_ledger_read(&at, &saved->report))
 		return false;
 	o->search = (enum fl_explore_search)search;
 	o->memory = (enum fl_explore_memory)memory;
@@ -112,8 +113,7 @@ static bool parse(struct fl_saved *saved, char *at)
 	o->alloc_fails = (uint32_t)alloc_fails;
 	o->no_plain = no_plain;
 	o->keep_going = keep_going;
-	saved->text = strdup(at + 1);
-	o->state = saved->text;
+	saved->text = strdup(at);
 	return saved->text;
 }
 
@@ -142,5 +142,6 @@ void fl_saved_free(struct fl_saved *saved)
 {
 	free(saved->path);
 	free(saved->text);
+	fl_explore_report_free(&saved->report);
 	*saved = (struct fl_saved){0};
 }

@@ -9,12 +9,13 @@ struct fl_saved {
 	char *path; /* of the scenario */
 	uint64_t hash;
 	struct fl_explore_options options; /* state is the explorer's text */
+	struct fl_explore_report report;   /* of what was done */
 	char *text;
 };
 
-/* Whole or not at all: another file in its place first. False: *error. */
+/* report->state is what is still to do. Whole or not at all: another file in its place first. False: *error. */
 bool fl_saved_write(const char *file, const struct fl_scenario *s, const struct fl_explore_options *o,
-		    const char *state, char **error);
+		    const struct fl_explore_report *report, char **error);
 bool fl_saved_read(const char *file, struct fl_saved *saved, char **error);
 void fl_saved_free(struct fl_saved *saved);
 

@@ -89,6 +89,14 @@ int fl_outcome_holds(const struct fl_scenario *s, const struct fl_sc_expr *e, co
 const struct fl_explore_seen *fl_sometimes_seen(const struct fl_scenario *s, size_t property,
 						const struct fl_explore_report *report);
 
+/* Reports put together */
+
+/* False: out of memory; to has a part. `complete` is from's: the later leg's. state is left alone. */
+bool fl_ledger_add(struct fl_explore_report *to, const struct fl_explore_report *from);
+void fl_ledger_write(FILE *out, const struct fl_explore_report *r);
+/* What was written, from a text that is changed. *at: behind it. False: it is not such a text, or out of memory. */
+bool fl_ledger_read(char **at, struct fl_explore_report *r);
+
 /* Stories */
 
 struct fl_story_step {
