@@ -28,6 +28,8 @@
 #define FL_MEMORY_FINE ((size_t)128 << 10)
 #define FL_MEMORY_MEDIUM ((size_t)1 << 20)
 
+/* A slot is 4 bytes: neighbours in a struct are different things. */
+#define FL_MEMORY_SLOT_SHIFT 2
 /* All that lies outside of explored memory is one slot. 0 is none. */
 #define FL_SLOT_ELSEWHERE 1u
 #define FL_SLOT_FIRST 2u

@@ -5,7 +5,7 @@
  *   heap      setup's, one for large pieces of setup's, and one for each fiber: so an address depends on who asks and
  *             how often, never on who went when. Memory is handed out upwards and not used again within a run
  *   granule   64 bytes: the state of each is known: never made, live, freed
- *   slot      the number by which the search knows a piece: 8 bytes of a heap or stack; 64 of large pieces and of
+ *   slot      the number by which the search knows a piece: 4 bytes of a heap or stack; 64 of large pieces and of
  *             what lies far up in a fiber's heap
  *
  * No locks: one OS thread.
@@ -21,6 +21,7 @@
 
 #define BASE ((uintptr_t)FL_MEMORY_BASE)
 #define FREED 0x6b
+#define SLOT ((size_t)1 << FL_MEMORY_SLOT_SHIFT)
 
 enum {
 	GRANULE_NONE,
@@ -277,21 +278,21 @@ uint32_t fl_memory_number(void)
 {
 	uint32_t next = FL_SLOT_FIRST;
 
-	next = number(heap_start(FL_HEAP_SETUP), fl_run.heap[FL_HEAP_SETUP].used, 3, next);
+	next = number(heap_start(FL_HEAP_SETUP), fl_run.heap[FL_HEAP_SETUP].used, FL_MEMORY_SLOT_SHIFT, next);
 	next = number(heap_start(FL_HEAP_LARGE), fl_run.heap[FL_HEAP_LARGE].used, 6, next);
 	for (size_t i = 0; i < fl_memory.nkept; i++) {
 		fl_memory.kept[i].slot = next;
-		next += (uint32_t)((fl_memory.kept[i].start % 8 + fl_memory.kept[i].n + 7) / 8);
+		next += (uint32_t)((fl_memory.kept[i].start % SLOT + fl_memory.kept[i].n + SLOT - 1) / SLOT);
 	}
 	for (unsigned i = 0; i < fl_world.fibers; i++) {
 		uintptr_t heap = heap_start(FL_HEAP_FIBERS + i);
 
-		next = number(heap, FL_MEMORY_FINE, 3, next);
+		next = number(heap, FL_MEMORY_FINE, FL_MEMORY_SLOT_SHIFT, next);
 		next = number(heap + FL_MEMORY_FINE, FL_MEMORY_MEDIUM, 6, next);
 		next = number(heap + FL_MEMORY_FINE + FL_MEMORY_MEDIUM,
 			      FL_MEMORY_HEAP_SIZE - FL_MEMORY_FINE - FL_MEMORY_MEDIUM, 12, next);
-		next = number(BASE + FL_MEMORY_STACKS + (uintptr_t)i * FL_MEMORY_STACK_SIZE, FL_MEMORY_STACK_SIZE, 3,
-			      next);
+		next = number(BASE + FL_MEMORY_STACKS + (uintptr_t)i * FL_MEMORY_STACK_SIZE, FL_MEMORY_STACK_SIZE,
+			      FL_MEMORY_SLOT_SHIFT, next);
 	}
 	return next;
 }
@@ -300,11 +301,11 @@ static bool kept_slots(uintptr_t at, size_t n, uint32_t *slot, uint32_t *count)
 {
 	for (size_t i = 0; i < fl_memory.nkept; i++) {
 		const struct fl_memory_kept *k = &fl_memory.kept[i];
-		uintptr_t base = k->start & ~(uintptr_t)7;
+		uintptr_t base = k->start & ~(uintptr_t)(SLOT - 1);
 
 		if (at - k->start < k->n) {
-			*slot = k->slot + (uint32_t)((at - base) / 8);
-			*count = k->slot + (uint32_t)((at + n - 1 - base) / 8) - *slot + 1;
+			*slot = k->slot + (uint32_t)((at - base) / SLOT);
+			*count = k->slot + (uint32_t)((at + n - 1 - base) / SLOT) - *slot + 1;
 			return true;
 		}
 	}

@@ -161,9 +161,36 @@ static void random_dead_lock(void **state)
 	fl_explore_report_free(&r);
 }
 
+static void store_buffering(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
+	struct fl_explore_report r = explore(setup_store_buffering, say_two, &options);
+
+	(void)state;
+	assert_int_equal(r.findings, 0);
+	assert_true(r.complete);
+	assert_int_equal(r.outcomes, 3);
+	assert_true(has_outcome(&r, "01") && has_outcome(&r, "10") && has_outcome(&r, "11"));
+	assert_int_equal(r.schedules, 3);
+	fl_explore_report_free(&r);
+}
+
+static void dead_lock(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
+	struct fl_explore_report r = explore(setup_dead_lock, NULL, &options);
+
+	(void)state;
+	expect_finding(&r, FL_EXPLORE_DEADLOCK, "waits for a mutex (mutex b) held by two");
+	expect_replay(setup_dead_lock, NULL, &r, options);
+	fl_explore_report_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(store_buffering),
+		cmocka_unit_test(dead_lock),
 		cmocka_unit_test(random_store_buffering),
 		cmocka_unit_test(random_dead_lock),
 	};
