@@ -108,15 +108,20 @@ static void run_prologue(void)
 }
 
 /* One run, from where the world stands to its end. */
-static void run(void)
+static void run(uint32_t keep)
 {
 	struct fl_fiber *f;
 
 	if (setjmp(fl_world_outside))
 		return;
-	f = fl_step_decide(NULL);
-	if (f)
-		fl_fiber_drive(f);
+	do {
+		fl_world.saving = false;
+		f = fl_step_decide(NULL);
+		if (f)
+			fl_fiber_drive(f);
+		if (fl_world.saving)
+			fl_world.snapshot_at = fl_snapshot_take() ? fl_snapshot_next(fl_run.steps, keep) : UINT32_MAX;
+	} while (fl_world.saving);
 	if (fl_world.kind || fl_world.cut || fl_world.stuck)
 		return;
 	fl_finding_deadlock();
@@ -137,6 +142,7 @@ static void begin_run(uint32_t keep)
 	uint32_t at = fl_snapshot_restore(keep);
 
 	fl_search_restored(fl_world.search, at);
+	fl_world.snapshot_at = fl_snapshot_next(at, keep);
 	fl_world.kind = FL_EXPLORE_NONE;
 	fl_world.cut = fl_world.stuck = false;
 	fl_world.outcome_length = 0;
@@ -185,7 +191,7 @@ static int explore_all(struct exploration *x)
 
 	while (fl_search_begin(fl_world.search, &keep)) {
 		begin_run(keep);
-		run();
+		run(keep);
 		waiting = fl_step_waiting();
 		if (!fl_world.cut && !fl_world.kind && !fl_world.stuck)
 			finish();

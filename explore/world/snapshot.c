@@ -17,6 +17,21 @@
 #include "layout.h"
 #include "world.h"
 
+/* So few steps are sooner repeated than saved. */
+#define NEAR 6
+
+/* AddressSanitizer knows the frames on a stack as they are, not as they were: the root alone is safe. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FL_SNAPSHOTS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FL_SNAPSHOTS false
+#endif
+#endif
+#ifndef FL_SNAPSHOTS
+#define FL_SNAPSHOTS true
+#endif
+
 struct image {
 	char *data;
 	size_t room, used;
@@ -199,7 +214,7 @@ bool fl_snapshot_fault(uintptr_t address)
 	return mprotect((void *)page, FL_MEMORY_PAGE, PROT_READ | PROT_WRITE) == 0;
 }
 
-void fl_snapshot_drop(uint32_t keep)
+static void drop(uint32_t keep)
 {
 	while (s.n > 1 && s.image[s.n - 1].steps > keep)
 		s.n--;
@@ -207,9 +222,24 @@ void fl_snapshot_drop(uint32_t keep)
 
 uint32_t fl_snapshot_restore(uint32_t keep)
 {
-	fl_snapshot_drop(keep);
+	drop(keep);
 	load(&s.image[s.n - 1]);
 	return s.image[s.n - 1].steps;
+}
+
+/*
+ * Where the search goes back to it mostly stays for a while, and then goes back a little further. So a snapshot is
+ * taken at the end of what is repeated, and others before it at distances that double.
+ */
+uint32_t fl_snapshot_next(uint32_t steps, uint32_t keep)
+{
+	uint32_t distance = 0;
+
+	if (!FL_SNAPSHOTS || keep < steps + NEAR)
+		return UINT32_MAX;
+	for (uint32_t further = NEAR; keep - steps > further + NEAR; further *= 2)
+		distance = further;
+	return keep - distance;
 }
 
 void fl_snapshot_close(void)

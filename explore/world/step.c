@@ -241,6 +241,10 @@ struct fl_fiber *fl_step_decide(struct fl_fiber *self)
 	uint32_t enabled;
 	int p;
 
+	if (FL_UNLIKELY(fl_run.steps == fl_world.snapshot_at)) {
+		fl_world.saving = true;
+		return NULL;
+	}
 	if (is_too_long())
 		return NULL;
 	enabled = find_enabled();

@@ -66,15 +66,16 @@ struct fl_world {
 	struct fl_search *search;
 	struct fl_world_thread thread[FL_WORLD_FIBERS]; /* the last one in use: the callbacks' */
 	unsigned threads, fibers, procs;
-	bool setting_up; /* setup runs */
-	bool prologue;   /* threads run to their first points */
-	bool thinking;   /* accesses are no points: a condition is looked at */
-	bool active;     /* there is a world */
-	bool cut;        /* the search gave the run up */
-	bool stuck;      /* the run was ended by us: it is too long */
-	bool snapshot;   /* the world wants to be saved before the next step */
-	bool finishing;  /* finish runs */
-	uint32_t events; /* the bound */
+	bool setting_up;      /* setup runs */
+	bool prologue;        /* threads run to their first points */
+	bool thinking;        /* accesses are no points: a condition is looked at */
+	bool active;          /* there is a world */
+	bool cut;             /* the search gave the run up */
+	bool stuck;           /* the run was ended by us: it is too long */
+	bool saving;          /* a snapshot is due, and needs the outside */
+	bool finishing;       /* finish runs */
+	uint32_t events;      /* the bound */
+	uint32_t snapshot_at; /* steps before the next snapshot; UINT32_MAX: none is to come */
 	uint64_t switches;
 	/* What the run has found; kind NONE: nothing. */
 	enum fl_explore_kind kind;
@@ -122,8 +123,9 @@ int fl_memory_stack_of(uintptr_t p, size_t *below);
 FL_MUST_CHECK bool fl_snapshot_root(void);
 FL_MUST_CHECK bool fl_snapshot_take(void);   /* after fl_run.steps steps */
 uint32_t fl_snapshot_restore(uint32_t keep); /* to the latest of at most keep steps; which */
-void fl_snapshot_drop(uint32_t keep);        /* those of more steps are of another run */
-bool fl_snapshot_fault(uintptr_t address);   /* a write to a page that had never changed: go on; false: no such page */
+/* Of a run that repeats so many steps: when to take the next snapshot, after so many; UINT32_MAX: no more. */
+uint32_t fl_snapshot_next(uint32_t steps, uint32_t keep);
+bool fl_snapshot_fault(uintptr_t address); /* a write to a page that had never changed: go on; false: no such page */
 void fl_snapshot_close(void);
 
 /* step.c */
