@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "explore/command.h"
+#include "explore/json.h"
 #include "explore/report/report.h"
 #include "explore/state.h"
 
@@ -154,6 +155,10 @@ static int say(const struct fl_settings *t, const struct fl_scenario *s, const s
 
 	if (t->quiet && !bad)
 		return 0;
+	if (t->json) {
+		fl_json_print(stdout, &v);
+		return status;
+	}
 	fl_verdict_print(stdout, &v);
 	fflush(stdout);
 	failed = say_findings(&v);

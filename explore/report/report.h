@@ -160,6 +160,8 @@ enum fl_sometimes {
 	FL_NEVER_SEEN /* which is as bad as a finding */
 };
 enum fl_sometimes fl_verdict_sometimes(const struct fl_verdict *v, size_t i, const struct fl_explore_seen **witness);
+/* And always or never property i: "broken", "holds", or "so far" if not all was looked at. */
+const char *fl_verdict_property(const struct fl_verdict *v, size_t i);
 bool fl_verdict_is_bad(const struct fl_verdict *v);
 /* "complete", "complete with at most 2 preemptions", "stopped at the first finding", ... */
 void fl_verdict_extent(FILE *out, const struct fl_verdict *v);

@@ -90,12 +90,12 @@ static void print_run(FILE *out, const struct fl_verdict *v, const struct fl_cut
 	free(name);
 }
 
-static bool is_broken(const struct fl_verdict *v, size_t property)
+const char *fl_verdict_property(const struct fl_verdict *v, size_t property)
 {
 	for (size_t i = 0; i < v->report->findings; i++)
 		if (fl_finding_property(v->s, &v->report->finding[i]) == (int)property)
-			return true;
-	return false;
+			return "broken";
+	return is_whole(v) ? "holds" : "so far";
 }
 
 static void print_sometimes(FILE *out, const struct fl_verdict *v, size_t i)
@@ -112,7 +112,7 @@ static void print_sometimes(FILE *out, const struct fl_verdict *v, size_t i)
 		fprintf(out, "  not yet     sometimes %s\n", v->s->property[i].text);
 		break;
 	case FL_NEVER_SEEN:
-		fprintf(out, "  NEVER SEEN  sometimes %s  (%s:%u)\n", v->s->property[i].text, v->path,
+		fprintf(out, "  never seen  sometimes %s  (%s:%u)\n", v->s->property[i].text, v->path,
 			v->s->property[i].place.line);
 		break;
 	}
@@ -126,10 +126,7 @@ static void print_properties(FILE *out, const struct fl_verdict *v)
 		if (p->when == FL_SC_SOMETIMES)
 			print_sometimes(out, v, i);
 		else
-			fprintf(out, "  %-10s  %s %s\n",
-				is_broken(v, i) ? "BROKEN"
-				: is_whole(v)   ? "holds"
-						: "so far",
+			fprintf(out, "  %-10s  %s %s\n", fl_verdict_property(v, i),
 				p->when == FL_SC_ALWAYS ? "always" : "never", p->text);
 	}
 }
