@@ -27,6 +27,9 @@ bool fl_exec_never_seen(const struct fl_exec *x, size_t property);
 int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const struct fl_sc_context *context);
 /* One value of it: "0", "0x11", "EEXIST". */
 int fl_outcome_value(char *buf, size_t size, int64_t value);
+/* The values of the names in e: "e1=0 [A]=0x11". size is not 0. */
+int fl_outcome_values(char *buf, size_t size, const struct fl_scenario *s, const struct fl_sc_expr *e,
+		      const struct fl_sc_context *context);
 /* fn for each place in memory and each count that properties speak of, in the order of the text; and: are two the same? */
 void fl_outcome_looks(const struct fl_scenario *s, void (*fn)(void *arg, const struct fl_sc_expr *look), void *arg);
 bool fl_outcome_same(const struct fl_sc_expr *a, const struct fl_sc_expr *b);

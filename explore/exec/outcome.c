@@ -156,6 +156,16 @@ static void add_message(struct line *l, const struct fl_scenario *s, unsigned in
 		add(l, " %s.thread=%" PRId64, name, value);
 }
 
+static void add_result(struct line *l, const struct fl_scenario *s, unsigned index, const struct fl_sc_context *c)
+{
+	if (s->result[index].type == FL_SC_MESSAGE) {
+		add_message(l, s, index, c);
+		return;
+	}
+	add(l, "%s=", s->result[index].name);
+	add_value(l, c->result(c->arg, index, FL_SC_F_NONE));
+}
+
 static bool same_range(const struct fl_sc_range *a, const struct fl_sc_range *b)
 {
 	return a->map == b->map && a->offset == b->offset && a->length == b->length && a->whole == b->whole;
@@ -274,6 +284,78 @@ static void add_count(const struct looks *o, const struct fl_sc_expr *e)
 	add(l, "=%" PRId64, o->c->count(o->c->arg, e->count, e->index, &e->range));
 }
 
+/* The values of names in e, as far as they are not said yet. */
+static void add_names(const struct looks *o, const struct fl_sc_expr *e)
+{
+	const struct fl_scenario *s = o->s;
+	struct line *l = o->line;
+
+	if (!e)
+		return;
+	switch (e->kind) {
+	case FL_SC_E_RESULT:
+		separate(l);
+		add_result(l, s, e->index, o->c);
+		break;
+	case FL_SC_E_VAR:
+		separate(l);
+		add(l, "%s=", s->variable[e->index].name);
+		add_value(l, o->c->variable(o->c->arg, e->index));
+		break;
+	case FL_SC_E_MEMORY:
+		separate(l);
+		add_memory(o, e);
+		break;
+	case FL_SC_E_COUNT:
+		separate(l);
+		add_count(o, e);
+		break;
+	case FL_SC_E_BLOCKED:
+		separate(l);
+		add(l, "blocked(%s)=%d", s->thread[e->index].name, o->c->blocked(o->c->arg, e->index));
+		break;
+	default:
+		break;
+	}
+	add_names(o, e->left);
+	add_names(o, e->right);
+	for (size_t i = 0; i < e->members; i++)
+		add_names(o, e->member[i]);
+}
+
+/* Say each word once. */
+static void drop_repeated(char *text)
+{
+	char *to = text, *next;
+
+	for (char *word = text; word; word = next) {
+		size_t len = strcspn(word, " ");
+		bool again = false;
+
+		next = word[len] ? word + len + 1 : NULL;
+		for (const char *said = text; said < to && !again; said += strcspn(said, " ") + 1)
+			again = !strncmp(said, word, len) && (said[len] == ' ' || said + len == to - 1);
+		if (again)
+			continue;
+		memmove(to, word, len);
+		to += len;
+		*to++ = ' ';
+	}
+	*(to == text ? to : to - 1) = 0;
+}
+
+int fl_outcome_values(char *buf, size_t size, const struct fl_scenario *s, const struct fl_sc_expr *e,
+		      const struct fl_sc_context *context)
+{
+	struct line l = {.buf = buf, .size = size};
+	struct looks o = {.line = &l, .s = s, .c = context};
+
+	buf[0] = 0;
+	add_names(&o, e);
+	drop_repeated(buf);
+	return (int)strlen(buf);
+}
+
 static void add_look(void *arg, const struct fl_sc_expr *look)
 {
 	struct looks *o = arg;
@@ -297,12 +379,7 @@ int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const 
 		buf[0] = 0;
 	for (unsigned i = 0; i < s->results; i++) {
 		separate(&l);
-		if (s->result[i].type == FL_SC_MESSAGE) {
-			add_message(&l, s, i, context);
-			continue;
-		}
-		add(&l, "%s=", s->result[i].name);
-		add_value(&l, context->result(context->arg, i, FL_SC_F_NONE));
+		add_result(&l, s, i, context);
 	}
 	for (unsigned i = 0; i < s->variables; i++) {
 		separate(&l);
