@@ -44,7 +44,6 @@ struct fl_host_slot {
 	_Atomic(uint32_t) sleeping; /* in a delay of ours */
 	_Atomic(int32_t) pid, tid;
 	_Atomic(uint32_t) line;
-	_Atomic(uint32_t) exited; /* by `exit` */
 };
 
 struct fl_host_value {
@@ -55,7 +54,7 @@ struct fl_host_value {
 /* A process made by fork. */
 struct fl_host_process {
 	_Atomic(int32_t) pid;      /* 0: none */
-	_Atomic(uint32_t) threads; /* that have not said `exit` */
+	_Atomic(uint32_t) threads; /* that have not ended */
 	_Atomic(uint32_t) forking; /* its parent is in the call */
 };
 
@@ -91,7 +90,7 @@ struct fl_host_board {
 	_Atomic(uint32_t) changes; /* futex: of variables */
 	_Atomic(uint32_t) awaiting;
 	_Atomic(uint32_t) check_line; /* of the first check that failed */
-	_Atomic(uint32_t) main_left;  /* threads of the main process that have not said `exit` */
+	_Atomic(uint32_t) main_left;  /* the same of the main process */
 	_Atomic(uint32_t) delay, together;
 	_Atomic(uint32_t) fds;
 	_Atomic(int32_t) fd[FL_HOST_FDS];
@@ -131,11 +130,9 @@ struct fl_host_self {
 	int pipe[2];
 	uint64_t *fill;
 	uint32_t seen;     /* the last generation */
-	uint32_t signals;  /* taken in this run */
 	uint64_t fetch_sp; /* nonzero: in a fetch; where to go back to */
 	uint64_t fetch_at;
 	uint32_t fetch_traps;
-	bool last; /* its `exit` ends the process */
 	char scratch[512];
 };
 #define FL_HOST_MAGIC 0x5e1fu
@@ -160,7 +157,6 @@ void fl_host_uffds_unregister(void);
 int fl_host_pool_start(void);
 int64_t fl_host_fork(struct fl_host_self *self, const struct fl_sc_statement *st);
 int64_t fl_host_signal(const struct fl_sc_statement *st);
-void fl_host_exit(struct fl_host_self *self);
 int fl_host_leader_start(void);
 void fl_host_kill_processes(void);
 bool fl_host_process_gone(unsigned process);
@@ -193,7 +189,7 @@ enum {
 
 /* refuse.c */
 char *fl_host_refuse(const struct fl_scenario *s);
-bool fl_host_needs_fresh(const struct fl_scenario *s);
+bool fl_host_leaves(const struct fl_scenario *s, unsigned process);
 FL_PRINTF(1, 2) char *fl_host_text(const char *format, ...);
 
 /* A system call, without libc's errno. */

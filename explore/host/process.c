@@ -118,8 +118,12 @@ void fl_host_setup(void)
 /* A thread that lives for one run. */
 static void once(struct fl_host_self *self)
 {
+	struct fl_host_board *b = fl_host_world.board;
+	_Atomic(uint32_t) *left = self->process ? &fl_host_world.process[self->process - 1].threads : &b->main_left;
+
 	fl_host_thread(self);
-	if (self->last)
+	/* Where a thread says `exit`, the last to end takes the address space with it. */
+	if (fl_host_leaves(fl_host_world.s, self->process) && atomic_fetch_sub(left, 1) == 1)
 		FL_HOST_CALL1(SYS_exit_group, 0);
 }
 
@@ -207,31 +211,31 @@ int64_t fl_host_signal(const struct fl_sc_statement *st)
 {
 	const struct fl_host_slot *slot = &fl_host_world.board->slot[st->object];
 
+	unsigned process = fl_host_world.s->thread[st->object].process;
+
+	if (process && !atomic_load(&fl_host_world.process[process - 1].pid))
+		return -ESRCH;
+	while (atomic_load(&slot->state) == FL_HOST_UNBORN && !atomic_load(&fl_host_world.board->abort))
+		FL_HOST_CALL0(SYS_sched_yield);
 	if (atomic_load(&slot->state) != FL_HOST_RUNS)
 		return 0;
 	FL_HOST_CALL3(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1);
 	return 0;
 }
 
-/* `exit`: the last one takes the address space with it. In a pooled main process there is always one that stays. */
-void fl_host_exit(struct fl_host_self *self)
-{
-	struct fl_host_board *b = fl_host_world.board;
-	_Atomic(uint32_t) *left = self->process ? &fl_host_world.process[self->process - 1].threads : &b->main_left;
-
-	atomic_store(&b->slot[self->thread].exited, 1);
-	self->last = atomic_fetch_sub(left, 1) == 1;
-}
-
 /* Is there no address space of it any more (or not yet)? */
 bool fl_host_process_gone(unsigned process)
 {
-	struct fl_host_board *b = fl_host_world.board;
+	const struct fl_scenario *s = fl_host_world.s;
 
-	if (!process)
-		return !atomic_load(&b->main_left);
-	return !atomic_load(&fl_host_world.process[process - 1].pid) ||
-	       (threads_of(process) && !atomic_load(&fl_host_world.process[process - 1].threads));
+	if (process && !atomic_load(&fl_host_world.process[process - 1].pid))
+		return true;
+	if (!fl_host_leaves(s, process))
+		return false;
+	for (size_t t = 0; t < s->threads; t++)
+		if (s->thread[t].process == process && atomic_load(&fl_host_world.board->slot[t].state) != FL_HOST_DONE)
+			return false;
+	return true;
 }
 
 /* A fresh process for the scenario's own; the coordinator is its parent. */

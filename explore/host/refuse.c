@@ -63,17 +63,13 @@ static bool is_fatal(const struct fl_sc_statement *st)
 	return st->op == FL_SC_SIGNAL && st->fatal;
 }
 
-bool fl_host_needs_fresh(const struct fl_scenario *s)
+/* Where a thread says `exit`, all threads of its process leave the address space when they end. */
+bool fl_host_leaves(const struct fl_scenario *s, unsigned process)
 {
-	size_t n = 0, exits = 0;
-
-	for (size_t t = 0; t < s->threads; t++) {
-		if (s->thread[t].process)
-			continue;
-		n++;
-		exits += first(s->thread[t].body, s->thread[t].bodies, is_exit) != NULL;
-	}
-	return n == exits;
+	for (size_t t = 0; t < s->threads; t++)
+		if (s->thread[t].process == process && first(s->thread[t].body, s->thread[t].bodies, is_exit))
+			return true;
+	return false;
 }
 
 static bool kernel_matches(const char *profile)

@@ -69,7 +69,7 @@ static bool make_world(const struct fl_scenario *s, const struct fl_host_options
 	char *shared;
 	size_t most = 1;
 
-	*w = (struct fl_host_world){.s = s, .options = options, .fresh = fl_host_needs_fresh(s)};
+	*w = (struct fl_host_world){.s = s, .options = options, .fresh = fl_host_leaves(s, 0)};
 	for (size_t t = 0; t < s->threads; t++) {
 		uint64_t pages = fill_pages(s->thread[t].body, s->thread[t].bodies);
 

@@ -6,8 +6,10 @@
  * Shared: the board, see internal.h.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "explore/exec/exec.h"
 #include "explore/host/internal.h"
 
 void fl_host_fail(const char *what, long err)
@@ -194,10 +196,9 @@ static void do_set(const struct fl_sc_statement *st)
 
 #define AWAIT_YIELDS 20
 
-static int64_t do_await(struct fl_host_self *self, const struct fl_sc_statement *st)
+static int64_t do_await(const struct fl_sc_statement *st)
 {
 	struct fl_host_board *b = fl_host_world.board;
-	uint32_t signals = self->signals;
 
 	for (unsigned i = 0;; i++) {
 		uint32_t seen = atomic_load(&b->changes);
@@ -206,8 +207,6 @@ static int64_t do_await(struct fl_host_self *self, const struct fl_sc_statement 
 			return 0;
 		if (atomic_load(&b->abort))
 			return FL_SC_UNSET;
-		if (self->signals != signals)
-			return FL_SC_INTERRUPTED;
 		if (i < AWAIT_YIELDS) {
 			FL_HOST_CALL0(SYS_sched_yield);
 			continue;
@@ -258,7 +257,7 @@ static int64_t do_statement(struct fl_host_self *self, const struct fl_sc_statem
 	case FL_SC_GET:
 		return fl_host_see_variable(NULL, st->object);
 	case FL_SC_AWAIT:
-		return do_await(self, st);
+		return do_await(st);
 	case FL_SC_YIELD:
 		FL_HOST_CALL0(SYS_sched_yield);
 		return 0;
@@ -268,6 +267,16 @@ static int64_t do_statement(struct fl_host_self *self, const struct fl_sc_statem
 	default:
 		return fl_host_uffd_call(self, st);
 	}
+}
+
+/* In setup what fails must have been meant to: its result is bound. */
+static void refuse_in_setup(const struct fl_sc_statement *st, int64_t value)
+{
+	char text[256], number[32];
+
+	fl_outcome_value(number, sizeof number, value);
+	snprintf(text, sizeof text, "line %u: setup cannot do %s here: %s", st->place.line, st->text, number);
+	fl_host_fail(text, 0);
 }
 
 static bool do_block(struct fl_host_self *self, const struct fl_sc_statement *st)
@@ -309,13 +318,15 @@ bool fl_host_body(struct fl_host_self *self, const struct fl_sc_statement *st, s
 				return false;
 			continue;
 		}
-		if (st->op == FL_SC_EXIT) {
-			fl_host_exit(self);
+		if (st->op == FL_SC_EXIT)
 			return false;
-		}
 		value = do_statement(self, st);
 		if (atomic_load(&b->abort))
 			return false;
+		if (!slot && value < 0 && st->result < 0) {
+			refuse_in_setup(st, value);
+			return false;
+		}
 		if (st->result >= 0 && st->op != FL_SC_READ)
 			fl_host_bind(st->result, FL_SC_F_NONE, value);
 	}
@@ -351,7 +362,6 @@ void fl_host_thread(struct fl_host_self *self)
 	self->random = fl_host_world.options->seed + atomic_load(&b->runs) * 0x100000001b3ul;
 	self->random ^= (self->thread + 1ul) << 56;
 	self->stall = (uint32_t)(fl_host_random(&self->random) % 8);
-	self->signals = 0;
 	atomic_store(&slot->state, FL_HOST_RUNS);
 	if (self->process == 0)
 		meet(self);
