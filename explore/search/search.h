@@ -41,17 +41,17 @@ enum fl_step_kind {
 	FL_STEP_UNLOCK,
 	FL_STEP_PARK, /* object: the parker's slot */
 	FL_STEP_UNPARK,
-	FL_STEP_BEGIN, /* of a read-side section */
-	FL_STEP_END,   /* of it */
-	FL_STEP_CALLBACK, /* the callbacks' process begins one; object: its slot; the step that queued it touched it (FL_TOUCH_QUEUE) */
-	FL_STEP_YIELD, /* nothing; for fairness */
+	FL_STEP_BEGIN,    /* of a read-side section */
+	FL_STEP_END,      /* of it */
+	FL_STEP_CALLBACK, /* the callbacks' process begins one; object: its slot (see FL_TOUCH_QUEUE) */
+	FL_STEP_YIELD,    /* nothing; for fairness */
 };
 
 enum fl_touch {
 	FL_TOUCH_READ,
 	FL_TOUCH_WRITE,
 	FL_TOUCH_COUNT, /* adds to it and does not look: depends on reads and writes, not on other counts */
-	FL_TOUCH_QUEUE, /* a write by the step that queues a callback; the callback's slot */
+	FL_TOUCH_QUEUE, /* a write to a callback's slot, by the step that queues it */
 };
 
 struct fl_step_range {
@@ -134,7 +134,13 @@ bool fl_search_merge(struct fl_search *s, const char *races);
 
 struct fl_search_stats {
 	uint64_t runs, cut, over, steps, repeated, choice_points;
-	uint32_t longest, preemptions; /* of the run under way */
+	uint32_t longest;
+	uint32_t preemptions; /* of the run under way */
+	/*
+	 * NULL, or why there is no going on: no memory, a replay that cannot be followed, a world that does not repeat
+	 * itself. fl_search_next then returns -1, and fl_search_begin false. Good as long as the search.
+	 */
+	const char *error;
 };
 void fl_search_stats(const struct fl_search *s, struct fl_search_stats *stats);
 

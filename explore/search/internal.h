@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the search share.
+ *
+ *   event     a step of the run under way, and the node of the tree of schedules that it was taken at
+ *   clock     of an event: for each process the number of its last event that comes before (or is) this one, plus one
+ *   shadow    who touched each slot last, as an array of words. A change of a word is noted, so that events can be taken
+ *             back exactly
+ *   record    a step that was taken at a node, and all that follows it explored: it sleeps there for the node's later branches
+ *
+ * Numbers of events that may be missing are stored plus one; 0 is none. No locks: one OS thread.
+ */
+#ifndef FL_SEARCH_INTERNAL_H
+#define FL_SEARCH_INTERNAL_H
+
+#include "explore/search/search.h"
+
+#define BIT(p) ((uint32_t)1 << (p))
+
+/* Go through the bits of a mask, lowest first. */
+#define FOR_BITS(p, mask)                                                                           \
+	for (uint32_t p##_left = (mask), p; p##_left && (p = (uint32_t)__builtin_ctz(p##_left), 1); \
+	     p##_left &= p##_left - 1)
+
+struct event {
+	/* The node: what could go, what has been or must be explored, what need not, who could not go since its last step. */
+	uint32_t enabled, backtrack, sleep, awaited;
+	uint32_t parts; /* given away below this node, and not yet merged */
+	/* Before the event: how much there was of each stack, and what the run had so far. */
+	uint32_t undo, ranges, choices;
+	uint32_t preemptions, choice_points;
+	/* The event */
+	uint32_t prev;    /* the process's event before this one, plus one */
+	uint32_t section; /* where the section began that the process was in before the event, plus one */
+	uint32_t queued;  /* of a callback: by which event, plus one */
+	uint32_t object;
+	uint8_t proc, kind;
+	bool wide, queues;
+};
+
+struct record {
+	uint32_t node, proc;
+	uint32_t before; /* the process's record before this one, plus one */
+	uint32_t ranges, count;
+	bool wide, begins;
+};
+
+struct choice {
+	uint32_t value, n;
+};
+
+struct undo {
+	uint32_t word, value;
+};
+
+/* A race with a step above the part that this search explores. */
+struct outside {
+	uint32_t depth, initials;
+};
+
+/* An array that grows. */
+struct stack {
+	void *at;
+	size_t n, room;
+};
+
+/* A stretch of a schedule that is replayed. */
+struct stretch {
+	uint32_t proc, steps;
+};
+
+enum run_state {
+	RUN_NONE,
+	RUN_UNDER_WAY,
+	RUN_ENDED
+};
+
+struct fl_search {
+	struct fl_search_config config;
+	struct fl_search_stats stats;
+	unsigned procs;
+	uint32_t stride; /* words of a clock */
+
+	/* The run */
+	enum run_state state;
+	uint32_t n;      /* events */
+	uint32_t room;   /* for so many */
+	uint32_t pos;    /* of them the world has come so far */
+	uint32_t keep;   /* and those before this are as in the run before */
+	uint32_t forced; /* those before this are as a saved state has them */
+	uint32_t root;   /* what is above this node is another search's */
+	int branch;      /* who goes at node `keep`, or -1 */
+	bool told;       /* the event under way has been given to fl_search_step */
+	bool fresh;      /* nothing was run yet */
+	bool loaded;     /* this run begins as a saved state has it */
+	bool cut;
+	struct event *event;
+	uint32_t *clock;
+
+	struct stack ranges, choices, undo, records, kept, outside; /* kept: the records' ranges */
+	uint32_t record[FL_SEARCH_PROCS];                           /* the last one of each process, plus one */
+	uint32_t cursor;                                            /* the next choice */
+
+	uint32_t *shadow;
+	uint32_t slot_words; /* of each slot */
+	uint32_t callbacks;  /* which process runs them, plus one */
+
+	/* The event under way: conflicting events, at most one of each process, and one that orders but does not race. */
+	uint32_t conflicts;
+	uint32_t conflict[FL_SEARCH_PROCS];
+	uint32_t quiet;
+
+	/* RANDOM and PCT */
+	uint64_t random;
+	uint64_t begun;
+	uint32_t changes; /* priorities changed in this run */
+	uint32_t *change; /* at which steps */
+	uint32_t priority[FL_SEARCH_PROCS];
+
+	/* The fair end of a long run: whom each process that has yielded waits for. */
+	bool fair;
+	uint32_t fair_last;
+	uint32_t fair_waits[FL_SEARCH_PROCS];
+
+	/* REPLAY */
+	struct stack stretches;
+	uint32_t stretch, taken;
+	bool replay_fair;
+
+	char error[160];
+};
+
+/* The shadow's words: for each process, then for all, then for each slot. */
+enum {
+	WORD_LAST,                                  /* its last event, plus one */
+	WORD_SECTION = WORD_LAST + FL_SEARCH_PROCS, /* the BEGIN of the section it is in, plus one */
+	WORD_NEST = WORD_SECTION + FL_SEARCH_PROCS, /* how deep */
+	WORD_WIDE = WORD_NEST + FL_SEARCH_PROCS,    /* the last wide event, plus one */
+	WORD_SLOTS,
+};
+/* Of a slot; then the last read and the last count of each process, good if its bit is set. */
+enum {
+	SLOT_WRITE,
+	SLOT_OWNER,
+	SLOT_READERS,
+	SLOT_COUNTERS,
+	SLOT_HEAD
+};
+
+static inline uint32_t *clock_of(const struct fl_search *s, uint32_t e)
+{
+	return s->clock + (size_t)e * s->stride;
+}
+
+static inline bool searches_all(const struct fl_search *s)
+{
+	return s->config.mode == FL_SEARCH_DPOR || s->config.mode == FL_SEARCH_BOUNDED;
+}
+
+static inline bool finds_races(const struct fl_search *s)
+{
+	return s->config.mode == FL_SEARCH_DPOR;
+}
+
+/* search.c */
+bool fl_search_fail(struct fl_search *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Room for one more of `size` bytes: where it goes (counted), or NULL after fl_search_fail. */
+void *fl_search_push(struct fl_search *s, struct stack *stack, size_t size);
+/* Room for event n and its clock. */
+bool fl_search_grow(struct fl_search *s, uint32_t n);
+
+/* dpor.c */
+int fl_dpor_next(struct fl_search *s, uint32_t enabled, const struct fl_step pending[], int running);
+/* Who would go next after the run so far: the node, who (may be who went before, with another choice); or waits. */
+bool fl_dpor_find(const struct fl_search *s, uint32_t *node, int *proc, bool *waits);
+/* Keep what the event of this node did, for a process that sleeps. */
+bool fl_dpor_record(struct fl_search *s, uint32_t node);
+bool fl_dpor_advance(struct fl_search *s);
+/* The choices of an event are those before this one. */
+uint32_t fl_dpor_choices_end(const struct fl_search *s, uint32_t e);
+/* The last choice of an event that has an alternative left, plus one. */
+uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e);
+
+/* race.c */
+void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step);
+void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
+void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step);
+/* Does what process p does where it sleeps depend on event e? */
+bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e);
+/* Take the events from n on out of the shadow. */
+void fl_race_undo(struct fl_search *s, uint32_t n);
+/* One of these processes must go at this node; process p if there is a choice. */
+bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p);
+
+/* pick.c */
+int fl_pick_fair(struct fl_search *s, uint32_t enabled);
+int fl_pick_random(struct fl_search *s, uint32_t enabled);
+int fl_pick_replay(struct fl_search *s, uint32_t enabled, int running);
+bool fl_pick_begin(struct fl_search *s);
+unsigned fl_pick_choice(struct fl_search *s, unsigned n);
+
+/* text.c */
+bool fl_text_schedule(struct fl_search *s, const char *text);
+/* state.c */
+bool fl_state_load(struct fl_search *s, const char *text);
+
+#endif

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Races: what a step depends on, which of that can be reversed, and who has to go earlier for it.
+ *
+ * A race is a pair of events of two processes that depend on each other, with nothing between that orders them. For each, the
+ * branch that reverses it must be explored from the node before the first of the two. The processes that can begin it there
+ * are the initials of what does not come after the first one; if none of them is in the node's backtrack set, one is added.
+ *
+ * No locks: one OS thread.
+ */
+#include <string.h>
+
+#include "explore/search/internal.h"
+
+/* Shadow */
+
+static void set(struct fl_search *s, size_t word, uint32_t value)
+{
+	struct undo *undo;
+
+	if (s->shadow[word] == value)
+		return;
+	undo = fl_search_push(s, &s->undo, sizeof(*undo));
+	if (!undo)
+		return;
+	*undo = (struct undo){(uint32_t)word, s->shadow[word]};
+	s->shadow[word] = value;
+}
+
+void fl_race_undo(struct fl_search *s, uint32_t n)
+{
+	const struct undo *undo = s->undo.at;
+
+	while (s->undo.n > s->event[n].undo) {
+		s->undo.n--;
+		s->shadow[undo[s->undo.n].word] = undo[s->undo.n].value;
+	}
+}
+
+static size_t slot_at(const struct fl_search *s, uint32_t slot)
+{
+	return WORD_SLOTS + (size_t)slot * s->slot_words;
+}
+
+static bool conflict(const struct fl_step_range *a, const struct fl_step_range *b)
+{
+	if (a->slot >= b->slot + b->n || b->slot >= a->slot + a->n)
+		return false;
+	return a->touch != b->touch || (a->touch != FL_TOUCH_READ && a->touch != FL_TOUCH_COUNT);
+}
+
+bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e)
+{
+	const struct record *record = (const struct record *)s->records.at + (s->record[p] - 1);
+	const struct fl_step_range *kept = (const struct fl_step_range *)s->kept.at + record->ranges;
+	const struct fl_step_range *range = s->ranges.at;
+	const struct event *ev = &s->event[e];
+	uint32_t end = e + 1 < s->n ? ev[1].ranges : (uint32_t)s->ranges.n;
+
+	/* A section that begins before the call delays the callback; one that begins after it does not. */
+	if (record->wide || ev->wide || (record->begins && ev->queues))
+		return true;
+	for (uint32_t r = ev->ranges; r < end; r++)
+		for (uint32_t k = 0; k < record->count; k++)
+			if (conflict(&range[r], &kept[k]))
+				return true;
+	return false;
+}
+
+/* Initials */
+
+bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p)
+{
+	struct event *ev = &s->event[node];
+	struct outside *outside = s->outside.at;
+
+	initials &= ev->enabled;
+	if (!initials || (initials & (ev->backtrack | ev->sleep)))
+		return true;
+	if (node >= s->root) {
+		ev->backtrack |= initials & BIT(p) ? BIT(p) : initials & -initials;
+		return true;
+	}
+	for (size_t i = 0; i < s->outside.n; i++)
+		if (outside[i].depth == node && !(outside[i].initials & ~initials))
+			return true;
+	outside = fl_search_push(s, &s->outside, sizeof(*outside));
+	if (!outside)
+		return false;
+	*outside = (struct outside){node, initials};
+	return true;
+}
+
+/* Is this event, the first of process q since `from`, ordered after nothing else there? */
+static bool is_initial(const uint32_t *clock, uint32_t q, uint32_t seen, const uint32_t *first)
+{
+	FOR_BITS(h, seen)
+	if (h != q && clock[h] > first[h])
+		return false;
+	return true;
+}
+
+/*
+ * Events f and e race; e is process p's, with this clock. Let what does not come after f go first. A section that begins
+ * after a callback was queued is no initial: were it to begin first, the callback would have to wait for it.
+ */
+static void reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock)
+{
+	const struct event *node = &s->event[f];
+	uint32_t covered = node->backtrack | node->sleep, initials = 0, seen = BIT(node->proc);
+	uint32_t first[FL_SEARCH_PROCS];
+	bool queued = false;
+
+	first[node->proc] = UINT32_MAX;
+	for (uint32_t g = f + 1; g < e; g++) {
+		uint32_t q = s->event[g].proc;
+		const uint32_t *of_g = clock_of(s, g);
+
+		queued |= s->event[g].queues && of_g[node->proc] <= f;
+		if (seen & BIT(q))
+			continue;
+		seen |= BIT(q);
+		first[q] = UINT32_MAX;
+		if (of_g[node->proc] > f)
+			continue; /* after f, and all that follows in q */
+		first[q] = g;
+		if (!(node->enabled & BIT(q)) || (queued && s->event[g].kind == FL_STEP_BEGIN) ||
+		    !is_initial(of_g, q, seen, first))
+			continue;
+		if (covered & BIT(q))
+			return;
+		initials |= BIT(q);
+	}
+	if (!(seen & BIT(p)) && is_initial(clock, p, seen, first))
+		initials |= BIT(p);
+	fl_race_add(s, f, initials, p);
+}
+
+/* Callbacks that wait for sections */
+
+/* Before f: the section that process q is in, plus one. *ends: after f, in this process, its end, plus one. */
+static uint32_t section_at(const struct fl_search *s, uint32_t q, uint32_t f, uint32_t *ends)
+{
+	uint32_t e = s->shadow[WORD_LAST + q], section;
+
+	*ends = 0;
+	section = s->shadow[WORD_SECTION + q];
+	while (e > f) {
+		const struct event *ev = &s->event[e - 1];
+
+		if (ev->section && !section)
+			*ends = e;
+		section = ev->section;
+		e = ev->prev;
+	}
+	return section;
+}
+
+/*
+ * A callback that was queued by `call` is to go before f. For each section that began before the call, and cannot end (or not
+ * before f does) though it begins: reverse begin and call. f: none if there are no so many events. Returns whether there
+ * was such a section.
+ */
+static bool free_callback(struct fl_search *s, uint32_t call, uint32_t f)
+{
+	uint32_t r = f < s->n ? s->event[f].proc : 0;
+	bool held = false;
+
+	for (uint32_t q = 0; q < s->procs; q++) {
+		uint32_t ends, begin = section_at(s, q, call, &ends);
+
+		if (!begin || (ends && (f >= s->n || clock_of(s, ends - 1)[r] <= f)))
+			continue;
+		if (f < s->n && clock_of(s, begin - 1)[r] > f)
+			continue;
+		held = true;
+		if (clock_of(s, call)[q] < begin)
+			reverse(s, begin - 1, call, s->event[call].proc, clock_of(s, call));
+	}
+	return held;
+}
+
+/* Of the callbacks that e comes after, those that began after f. */
+static bool callbacks_held(struct fl_search *s, uint32_t f, uint32_t e, const uint32_t *clock)
+{
+	uint32_t c = s->callbacks - 1, k = clock[c];
+	bool held = false;
+
+	if (k == e + 1 && s->event[e].kind != FL_STEP_CALLBACK)
+		k = s->event[e].prev;
+	while (k > f + 1) {
+		const struct event *ev = &s->event[k - 1];
+
+		if (ev->kind == FL_STEP_CALLBACK && ev->queued && free_callback(s, ev->queued - 1, f))
+			held = true;
+		k = ev->prev;
+	}
+	return held;
+}
+
+/* Conflicts */
+
+static void add_conflict(struct fl_search *s, const uint32_t *clock, uint32_t f)
+{
+	uint32_t q = s->event[f].proc;
+
+	if (clock[q] > f || ((s->conflicts & BIT(q)) && s->conflict[q] > f))
+		return;
+	s->conflicts |= BIT(q);
+	s->conflict[q] = f;
+}
+
+/* The last write: a lock's unlock, or a callback's call, orders but cannot come after. */
+static void find_write(struct fl_search *s, const uint32_t *clock, uint32_t slot, uint32_t kind)
+{
+	const uint32_t *word = s->shadow + slot_at(s, slot);
+	uint32_t w = word[SLOT_WRITE] - 1, owner = word[SLOT_OWNER];
+	const struct event *ev = &s->event[w];
+
+	if (kind == FL_STEP_LOCK && ev->kind == FL_STEP_UNLOCK && ev->object == slot && owner) {
+		s->quiet = w + 1;
+		add_conflict(s, clock, owner - 1);
+	} else if (kind == FL_STEP_CALLBACK && owner == w + 1) {
+		s->quiet = w + 1;
+	} else {
+		add_conflict(s, clock, w);
+	}
+}
+
+static void find_conflicts(struct fl_search *s, const uint32_t *clock, const struct fl_step_range *range, uint32_t kind)
+{
+	for (uint32_t slot = range->slot; slot < range->slot + range->n; slot++) {
+		const uint32_t *word = s->shadow + slot_at(s, slot);
+
+		if (word[SLOT_WRITE])
+			find_write(s, clock, slot, kind);
+		if (range->touch != FL_TOUCH_READ)
+			FOR_BITS(q, word[SLOT_READERS])
+		add_conflict(s, clock, word[SLOT_HEAD + q] - 1);
+		if (range->touch != FL_TOUCH_COUNT)
+			FOR_BITS(q, word[SLOT_COUNTERS])
+		add_conflict(s, clock, word[SLOT_HEAD + s->procs + q] - 1);
+	}
+}
+
+static void join(const struct fl_search *s, uint32_t *clock, const uint32_t *other)
+{
+	for (uint32_t i = 0; i < s->stride; i++)
+		clock[i] = clock[i] > other[i] ? clock[i] : other[i];
+}
+
+/* The conflicts found: those that nothing else of them comes after are races. Then e, process p's, comes after all. */
+static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
+{
+	uint32_t races = s->conflicts;
+
+	FOR_BITS(q, s->conflicts)
+	FOR_BITS(h, s->conflicts)
+	if (h != q && clock_of(s, s->conflict[h])[q] > s->conflict[q])
+		races &= ~BIT(q);
+	FOR_BITS(q, s->conflicts)
+	join(s, clock, clock_of(s, s->conflict[q]));
+	FOR_BITS(q, races)
+	{
+		uint32_t f = s->conflict[q];
+
+		if (s->callbacks && clock[s->callbacks - 1] > f + 1 && callbacks_held(s, f, e, clock))
+			continue;
+		reverse(s, f, e, p, clock);
+	}
+	if (s->quiet)
+		join(s, clock, clock_of(s, s->quiet - 1));
+	s->conflicts = 0;
+	s->quiet = 0;
+}
+
+/* A step that waited for a value: another write than the last one may have hidden it. */
+static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const uint32_t *clock,
+			   const struct fl_step_range *range)
+{
+	const struct fl_step_range *ranges = s->ranges.at;
+	uint32_t last = s->shadow[WORD_LAST + p], covered = BIT(p);
+
+	if (last == e + 1)
+		last = s->event[e].prev;
+	for (uint32_t w = e; w-- > 0 && covered != UINT32_MAX >> (FL_SEARCH_PROCS - s->procs);) {
+		const struct event *ev = &s->event[w];
+
+		if (covered & BIT(ev->proc))
+			continue;
+		if (clock[ev->proc] > w) {
+			covered |= BIT(ev->proc);
+			continue;
+		}
+		for (uint32_t r = ev->ranges; r < (w + 1 < s->n ? ev[1].ranges : s->ranges.n); r++) {
+			if (!conflict(&ranges[r], range))
+				continue;
+			if (last <= w && !(ev->enabled & BIT(p)) && ranges[r].touch != FL_TOUCH_COUNT)
+				continue; /* there it waited as well */
+			if (!s->callbacks || clock[s->callbacks - 1] <= w + 1 || !callbacks_held(s, w, e, clock))
+				reverse(s, w, e, p, clock);
+			break;
+		}
+	}
+}
+
+/* Steps */
+
+static void note_touch(struct fl_search *s, uint32_t e, uint32_t p, const struct fl_step_range *range)
+{
+	for (uint32_t slot = range->slot; slot < range->slot + range->n; slot++) {
+		size_t at = slot_at(s, slot);
+
+		if (range->touch == FL_TOUCH_READ) {
+			set(s, at + SLOT_READERS, s->shadow[at + SLOT_READERS] | BIT(p));
+			set(s, at + SLOT_HEAD + p, e + 1);
+		} else if (range->touch == FL_TOUCH_COUNT) {
+			set(s, at + SLOT_COUNTERS, s->shadow[at + SLOT_COUNTERS] | BIT(p));
+			set(s, at + SLOT_HEAD + s->procs + p, e + 1);
+		} else {
+			set(s, at + SLOT_READERS, 0);
+			set(s, at + SLOT_COUNTERS, 0);
+			set(s, at + SLOT_WRITE, e + 1);
+			if (range->touch == FL_TOUCH_QUEUE)
+				set(s, at + SLOT_OWNER, e + 1);
+		}
+	}
+}
+
+/* What a step does to its object, as a range; false: nothing. */
+static bool object_range(const struct fl_step *step, struct fl_step_range *range)
+{
+	*range = (struct fl_step_range){step->object, 1, FL_TOUCH_WRITE};
+	switch ((enum fl_step_kind)step->kind) {
+	case FL_STEP_LOCK:
+	case FL_STEP_UNLOCK:
+	case FL_STEP_PARK:
+	case FL_STEP_CALLBACK:
+		return true;
+	case FL_STEP_TRYLOCK:
+		range->touch = step->result ? FL_TOUCH_WRITE : FL_TOUCH_READ;
+		return true;
+	case FL_STEP_UNPARK:
+		range->touch = FL_TOUCH_COUNT;
+		return true;
+	case FL_STEP_LOCAL:
+	case FL_STEP_BEGIN:
+	case FL_STEP_END:
+	case FL_STEP_YIELD:
+		break;
+	}
+	return false;
+}
+
+static bool keep_range(struct fl_search *s, const struct fl_step_range *range)
+{
+	struct fl_step_range *copy;
+
+	if (range->slot >= s->config.slots || range->n > s->config.slots - range->slot)
+		return fl_search_fail(s, "slots %u to %u: there are %u", range->slot, range->slot + range->n,
+				      s->config.slots);
+	copy = fl_search_push(s, &s->ranges, sizeof(*copy));
+	if (!copy)
+		return false;
+	*copy = *range;
+	return true;
+}
+
+static void find_wide(struct fl_search *s, const struct fl_step *step, const uint32_t *clock)
+{
+	if (s->shadow[WORD_WIDE])
+		add_conflict(s, clock, s->shadow[WORD_WIDE] - 1);
+	for (uint32_t q = 0; step->wide && q < s->procs; q++)
+		if (s->shadow[WORD_LAST + q])
+			add_conflict(s, clock, s->shadow[WORD_LAST + q] - 1);
+}
+
+static void note_section(struct fl_search *s, struct event *ev, uint32_t e, unsigned p, const struct fl_step *step)
+{
+	uint32_t nest = s->shadow[WORD_NEST + p];
+
+	ev->section = s->shadow[WORD_SECTION + p];
+	if (step->kind == FL_STEP_BEGIN) {
+		set(s, WORD_NEST + p, nest + 1);
+		if (!nest)
+			set(s, WORD_SECTION + p, e + 1);
+	} else if (step->kind == FL_STEP_END) {
+		set(s, WORD_NEST + p, nest ? nest - 1 : 0);
+		if (nest <= 1)
+			set(s, WORD_SECTION + p, 0);
+	}
+}
+
+static void start_clock(struct fl_search *s, uint32_t e, unsigned p)
+{
+	uint32_t last = s->shadow[WORD_LAST + p];
+
+	if (last)
+		memcpy(clock_of(s, e), clock_of(s, last - 1), s->stride * sizeof(*s->clock));
+	else
+		memset(clock_of(s, e), 0, s->stride * sizeof(*s->clock));
+}
+
+void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
+{
+	uint32_t e = s->n - 1, *clock = clock_of(s, e);
+	struct event *ev = &s->event[e];
+	const struct fl_step_range *range;
+	struct fl_step_range object;
+
+	start_clock(s, e, p);
+	ev->prev = s->shadow[WORD_LAST + p];
+	set(s, WORD_LAST + p, e + 1);
+	clock[p] = e + 1;
+	ev->object = step->object;
+	ev->wide = step->wide;
+	ev->queues = false;
+	note_section(s, ev, e, p, step);
+	if (step->kind == FL_STEP_CALLBACK)
+		s->callbacks = p + 1;
+	if (object_range(step, &object) && !keep_range(s, &object))
+		return;
+	for (uint32_t r = 0; r < step->ranges; r++) {
+		if (!keep_range(s, &step->range[r]))
+			return;
+		ev->queues |= step->range[r].touch == FL_TOUCH_QUEUE;
+	}
+	if (step->kind == FL_STEP_CALLBACK)
+		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
+	range = s->ranges.at;
+	if ((ev->awaited & BIT(p)) && step->kind == FL_STEP_LOCAL)
+		for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
+			reverse_hidden(s, e, p, clock, &range[r]);
+	if (step->wide || s->shadow[WORD_WIDE])
+		find_wide(s, step, clock);
+	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
+		find_conflicts(s, clock, &range[r], r == ev->ranges ? step->kind : FL_STEP_LOCAL);
+	if (s->conflicts || s->quiet)
+		settle(s, e, p, clock);
+	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
+		note_touch(s, e, p, &range[r]);
+	if (step->wide)
+		set(s, WORD_WIDE, e + 1);
+	if (step->kind == FL_STEP_LOCK || (step->kind == FL_STEP_TRYLOCK && step->result))
+		set(s, slot_at(s, step->object) + SLOT_OWNER, e + 1);
+}
+
+void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch)
+{
+	struct fl_step_range range = {slot, n, touch};
+	uint32_t e = s->n - 1, *clock = clock_of(s, e);
+	struct event *ev = &s->event[e];
+
+	if (!keep_range(s, &range))
+		return;
+	ev->queues |= touch == FL_TOUCH_QUEUE;
+	find_conflicts(s, clock, &range, FL_STEP_LOCAL);
+	if (s->conflicts)
+		settle(s, e, ev->proc, clock);
+	note_touch(s, e, ev->proc, &range);
+}
+
+/* At the end: p waits to do this, and never did. As if it were the run's next event. */
+void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step)
+{
+	uint32_t e = s->n, *clock = clock_of(s, e), owner;
+
+	start_clock(s, e, p);
+	clock[p] = e + 1;
+	s->event[e].kind = step->kind;
+	s->event[e].prev = s->shadow[WORD_LAST + p];
+	switch ((enum fl_step_kind)step->kind) {
+	case FL_STEP_LOCK:
+		owner = s->shadow[slot_at(s, step->object) + SLOT_OWNER];
+		if (owner)
+			add_conflict(s, clock, owner - 1);
+		settle(s, e, p, clock);
+		break;
+	case FL_STEP_CALLBACK:
+		owner = s->shadow[slot_at(s, step->object) + SLOT_OWNER];
+		if (owner)
+			free_callback(s, owner - 1, e);
+		break;
+	case FL_STEP_LOCAL:
+		for (uint32_t r = 0; r < step->ranges; r++)
+			reverse_hidden(s, e, p, clock, &step->range[r]);
+		break;
+	case FL_STEP_TRYLOCK:
+	case FL_STEP_UNLOCK:
+	case FL_STEP_PARK:
+	case FL_STEP_UNPARK:
+	case FL_STEP_BEGIN:
+	case FL_STEP_END:
+	case FL_STEP_YIELD:
+		break;
+	}
+}
