@@ -59,6 +59,9 @@ struct fl_scenario *fl_read_scenario(const char *path);
 /* Prints error ("out of memory" if NULL), frees it, and returns FL_EXIT_USAGE. */
 int fl_say_error(const char *path, char *error);
 
+/* task for each file, in t->jobs processes. The worst exit status. */
+int fl_jobs(const struct fl_settings *t, int (*task)(const struct fl_settings *, const char *));
+
 /* Each returns an exit status, and has said what there is to say. */
 int fl_do_explore(const struct fl_settings *t, const char *path);
 int fl_do_resume(const struct fl_settings *t, const char *path); /* path NULL: the one that the state names */

@@ -20,6 +20,18 @@ void fl_stop_on_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+static int each(const struct fl_settings *t, int (*task)(const struct fl_settings *, const char *))
+{
+	int status = 0;
+
+	for (int i = 0; i < t->files && !fl_stop_asked; i++) {
+		int one = task(t, t->file[i]);
+
+		status = one > status ? one : status;
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static int (*const modes[])(const struct fl_settings *, const char *) = {
@@ -35,11 +47,10 @@ int main(int argc, char **argv)
 		fl_stop_on_signals();
 	if (t.resume)
 		status = fl_do_resume(&t, t.files ? t.file[0] : NULL);
-	for (int i = 0; !t.resume && i < t.files && !fl_stop_asked; i++) {
-		int one = modes[t.mode](&t, t.file[i]);
-
-		status = one > status ? one : status;
-	}
+	else if (t.mode == FL_MODE_EXPLORE && t.files > 1 && t.jobs > 1)
+		status = fl_jobs(&t, modes[t.mode]);
+	else
+		status = each(&t, modes[t.mode]);
 	if (fflush(stdout) || ferror(stdout)) {
 		fputs("faultline explore: standard output could not be written whole\n", stderr);
 		status = FL_EXIT_USAGE;

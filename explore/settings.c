@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,6 +318,14 @@ static int check(const struct fl_settings *t)
 	return -1;
 }
 
+static unsigned processors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+
+	return n < 1 ? 1 : n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
+}
+
 bool fl_settings_parse(struct fl_settings *t, int argc, char **argv, int *status)
 {
 	int c;
@@ -342,6 +351,8 @@ bool fl_settings_parse(struct fl_settings *t, int argc, char **argv, int *status
 	*status = 0;
 	if (!t->runs)
 		t->runs = HOST_RUNS;
+	if (!t->jobs)
+		t->jobs = processors();
 	return true;
 }
 
