@@ -15,9 +15,9 @@ static uint32_t inherited_sleep(const struct fl_search *s, uint32_t n)
 {
 	uint32_t asleep = n ? s->event[n - 1].sleep & ~BIT(s->event[n - 1].proc) : 0;
 
-	FOR_BITS(p, asleep)
-	if (fl_race_wakes(s, p, n - 1))
-		asleep &= ~BIT(p);
+	for (uint32_t left_p = asleep, p; next_bit(&left_p, &p);)
+		if (fl_race_wakes(s, p, n - 1))
+			asleep &= ~BIT(p);
 	return asleep;
 }
 
@@ -92,8 +92,7 @@ static int cut(struct fl_search *s, const struct fl_step pending[])
 
 	s->cut = true;
 	s->stats.cut++;
-	FOR_BITS(p, waiting)
-	if (pending[p].kind == FL_STEP_LOCAL)
+	for (uint32_t left_p = waiting, p; next_bit(&left_p, &p);)
 		fl_race_waiting(s, p, &pending[p]);
 	return -1;
 }

@@ -17,10 +17,15 @@
 
 #define BIT(p) ((uint32_t)1 << (p))
 
-/* Go through the bits of a mask, lowest first. */
-#define FOR_BITS(p, mask)                                                                           \
-	for (uint32_t p##_left = (mask), p; p##_left && (p = (uint32_t)__builtin_ctz(p##_left), 1); \
-	     p##_left &= p##_left - 1)
+/* Go through the bits of a mask, lowest first: the next one. */
+static inline bool next_bit(uint32_t *mask, uint32_t *bit)
+{
+	if (!*mask)
+		return false;
+	*bit = (uint32_t)__builtin_ctz(*mask);
+	*mask &= *mask - 1;
+	return true;
+}
 
 struct event {
 	/* The node: what could go, what has been or must be explored, what need not, who could not go since its last step. */

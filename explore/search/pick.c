@@ -73,9 +73,9 @@ static uint32_t highest(const struct fl_search *s, uint32_t enabled)
 {
 	uint32_t best = (uint32_t)__builtin_ctz(enabled);
 
-	FOR_BITS(p, enabled)
-	if (s->priority[p] > s->priority[best])
-		best = p;
+	for (uint32_t left_p = enabled, p; next_bit(&left_p, &p);)
+		if (s->priority[p] > s->priority[best])
+			best = p;
 	return best;
 }
 
@@ -124,8 +124,7 @@ int fl_pick_fair(struct fl_search *s, uint32_t enabled)
 
 	if (!s->fair)
 		begin_fair(s);
-	FOR_BITS(q, enabled)
-	{
+	for (uint32_t left_q = enabled, q; next_bit(&left_q, &q);) {
 		s->fair_waits[q] &= enabled;
 		if (!s->fair_waits[q])
 			may |= BIT(q);

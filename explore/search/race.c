@@ -94,9 +94,9 @@ bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t
 /* Is this event, the first of process q since `from`, ordered after nothing else there? */
 static bool is_initial(const uint32_t *clock, uint32_t q, uint32_t seen, const uint32_t *first)
 {
-	FOR_BITS(h, seen)
-	if (h != q && clock[h] > first[h])
-		return false;
+	for (uint32_t left_h = seen, h; next_bit(&left_h, &h);)
+		if (h != q && clock[h] > first[h])
+			return false;
 	return true;
 }
 
@@ -220,7 +220,7 @@ static void find_write(struct fl_search *s, const uint32_t *clock, uint32_t slot
 	if (kind == FL_STEP_LOCK && ev->kind == FL_STEP_UNLOCK && ev->object == slot && owner) {
 		s->quiet = w + 1;
 		add_conflict(s, clock, owner - 1);
-	} else if (kind == FL_STEP_CALLBACK && owner == w + 1) {
+	} else if ((kind == FL_STEP_CALLBACK || kind == FL_STEP_FLUSH) && owner == w + 1) {
 		s->quiet = w + 1;
 	} else {
 		add_conflict(s, clock, w);
@@ -235,11 +235,11 @@ static void find_conflicts(struct fl_search *s, const uint32_t *clock, const str
 		if (word[SLOT_WRITE])
 			find_write(s, clock, slot, kind);
 		if (range->touch != FL_TOUCH_READ)
-			FOR_BITS(q, word[SLOT_READERS])
-		add_conflict(s, clock, word[SLOT_HEAD + q] - 1);
+			for (uint32_t left_q = word[SLOT_READERS], q; next_bit(&left_q, &q);)
+				add_conflict(s, clock, word[SLOT_HEAD + q] - 1);
 		if (range->touch != FL_TOUCH_COUNT)
-			FOR_BITS(q, word[SLOT_COUNTERS])
-		add_conflict(s, clock, word[SLOT_HEAD + s->procs + q] - 1);
+			for (uint32_t left_q = word[SLOT_COUNTERS], q; next_bit(&left_q, &q);)
+				add_conflict(s, clock, word[SLOT_HEAD + s->procs + q] - 1);
 	}
 }
 
@@ -254,14 +254,13 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 {
 	uint32_t races = s->conflicts;
 
-	FOR_BITS(q, s->conflicts)
-	FOR_BITS(h, s->conflicts)
-	if (h != q && clock_of(s, s->conflict[h])[q] > s->conflict[q])
-		races &= ~BIT(q);
-	FOR_BITS(q, s->conflicts)
-	join(s, clock, clock_of(s, s->conflict[q]));
-	FOR_BITS(q, races)
-	{
+	for (uint32_t left_q = s->conflicts, q; next_bit(&left_q, &q);)
+		for (uint32_t left_h = s->conflicts, h; next_bit(&left_h, &h);)
+			if (h != q && clock_of(s, s->conflict[h])[q] > s->conflict[q])
+				races &= ~BIT(q);
+	for (uint32_t left_q = s->conflicts, q; next_bit(&left_q, &q);)
+		join(s, clock, clock_of(s, s->conflict[q]));
+	for (uint32_t left_q = races, q; next_bit(&left_q, &q);) {
 		uint32_t f = s->conflict[q];
 
 		if (s->callbacks && clock[s->callbacks - 1] > f + 1 && callbacks_held(s, f, e, clock))
@@ -321,7 +320,7 @@ static void note_touch(struct fl_search *s, uint32_t e, uint32_t p, const struct
 			set(s, at + SLOT_READERS, 0);
 			set(s, at + SLOT_COUNTERS, 0);
 			set(s, at + SLOT_WRITE, e + 1);
-			if (range->touch == FL_TOUCH_QUEUE)
+			if (range->touch == FL_TOUCH_QUEUE || range->touch == FL_TOUCH_BUFFER)
 				set(s, at + SLOT_OWNER, e + 1);
 		}
 	}
@@ -336,6 +335,7 @@ static bool object_range(const struct fl_step *step, struct fl_step_range *range
 	case FL_STEP_UNLOCK:
 	case FL_STEP_PARK:
 	case FL_STEP_CALLBACK:
+	case FL_STEP_FLUSH:
 		return true;
 	case FL_STEP_TRYLOCK:
 		range->touch = step->result ? FL_TOUCH_WRITE : FL_TOUCH_READ;
@@ -409,6 +409,9 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	struct fl_step_range object;
 
 	start_clock(s, e, p);
+	for (uint32_t left_q = step->after, q; next_bit(&left_q, &q);)
+		if (s->shadow[WORD_LAST + q])
+			join(s, clock, clock_of(s, s->shadow[WORD_LAST + q] - 1));
 	ev->prev = s->shadow[WORD_LAST + p];
 	set(s, WORD_LAST + p, e + 1);
 	clock[p] = e + 1;
@@ -491,6 +494,7 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 	case FL_STEP_UNPARK:
 	case FL_STEP_BEGIN:
 	case FL_STEP_END:
+	case FL_STEP_FLUSH:
 	case FL_STEP_YIELD:
 		break;
 	}

@@ -298,8 +298,8 @@ void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step p
 		s->stats.longest = length;
 	if (!finds_races(s) || s->fair || !pending || !fl_search_grow(s, s->n + 1))
 		return;
-	FOR_BITS(p, waiting)
-	fl_race_waiting(s, p, &pending[p]);
+	for (uint32_t left_p = waiting, p; next_bit(&left_p, &p);)
+		fl_race_waiting(s, p, &pending[p]);
 }
 
 void fl_search_stats(const struct fl_search *s, struct fl_search_stats *stats)

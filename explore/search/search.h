@@ -20,6 +20,8 @@
  *   callback  enabled when its grace period is over. The sections that were open when it was queued have ended by then, but
  *             that orders nothing: had the call come before the section's begin, the callback might have gone before its
  *             end. So where a race cannot be reversed because a section holds a callback up, begin and call are reversed.
+ *   flush     a buffer's step, enabled by the store that filled the entry: that orders the two, and is no race. A step that
+ *             waits for buffers to be empty comes after all their steps so far (`after`), and that is no race either
  *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.
  *
  * No locks: one OS thread.
@@ -44,14 +46,16 @@ enum fl_step_kind {
 	FL_STEP_BEGIN,    /* of a read-side section */
 	FL_STEP_END,      /* of it */
 	FL_STEP_CALLBACK, /* the callbacks' process begins one; object: its slot (see FL_TOUCH_QUEUE) */
+	FL_STEP_FLUSH,    /* a store leaves a buffer; object: the entry's slot (see FL_TOUCH_BUFFER) */
 	FL_STEP_YIELD,    /* nothing; for fairness */
 };
 
 enum fl_touch {
 	FL_TOUCH_READ,
 	FL_TOUCH_WRITE,
-	FL_TOUCH_COUNT, /* adds to it and does not look: depends on reads and writes, not on other counts */
-	FL_TOUCH_QUEUE, /* a write to a callback's slot, by the step that queues it */
+	FL_TOUCH_COUNT,  /* adds to it and does not look: depends on reads and writes, not on other counts */
+	FL_TOUCH_QUEUE,  /* a write to a callback's slot, by the step that queues it */
+	FL_TOUCH_BUFFER, /* a write to an entry's slot, by the store that waits in it */
 };
 
 struct fl_step_range {
@@ -66,6 +70,7 @@ struct fl_step {
 	bool result;
 	bool wide;
 	uint32_t object; /* a slot */
+	uint32_t after;  /* processes (bits): the step can be taken only when all that they have to do so far is done */
 	struct fl_step_range range[FL_STEP_RANGES];
 };
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tso.h"
 #include "world.h"
 
 static struct {
@@ -44,13 +45,15 @@ void fl_event_result(const char *text)
 void fl_event_begin(unsigned p, uint32_t enabled)
 {
 	unsigned fiber = p < fl_world.fibers ? p : p - fl_world.fibers;
+	const struct fl_tso_entry *entry = p == fiber ? NULL : fl_tso_oldest(fiber);
 	const struct fl_fiber_point *point = &fl_run.point[fiber];
+	const volatile void *object = entry ? (const void *)entry->address : point->address;
 	int before = fl_run.running;
 
 	fl_event_flush();
 	if (fl_world.options->stop && fl_run.steps == fl_world.options->stop_at)
 		raise(SIGTRAP);
-	e.site = *point->site;
+	e.site = entry ? *entry->site : *point->site;
 	e.event = (struct fl_explore_event){
 		.index = fl_run.steps,
 		.thread = fiber == fl_world.threads ? FL_EXPLORE_RCU : fiber,
@@ -59,9 +62,9 @@ void fl_event_begin(unsigned p, uint32_t enabled)
 		.switched = before >= 0 && before != (int)p,
 		.preempted = before >= 0 && before != (int)p && (enabled >> before & 1),
 		.site = &e.site,
-		.object = fl_objects_describe(point->address, e.object, sizeof(e.object)),
-		.op_line = fl_run.point_op[fiber].line,
-		.op = fl_run.point_op[fiber].text,
+		.object = fl_objects_describe(object, e.object, sizeof(e.object)),
+		.op_line = entry ? entry->op_line : fl_run.point_op[fiber].line,
+		.op = entry ? entry->op : fl_run.point_op[fiber].text,
 	};
 	e.held = true;
 }

@@ -32,7 +32,8 @@
 #define FL_MEMORY_SLOT_SHIFT 2
 /* All that lies outside of explored memory is one slot. 0 is none. */
 #define FL_SLOT_ELSEWHERE 1u
-#define FL_SLOT_FIRST 2u
+#define FL_SLOT_BUFFERS 2u /* entries of store buffers: 16 for each of 13 fibers */
+#define FL_SLOT_FIRST (FL_SLOT_BUFFERS + 16 * 13)
 
 enum {
 	FL_HEAP_SETUP,

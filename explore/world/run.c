@@ -13,6 +13,7 @@
 
 #include "leave.h"
 #include "result.h"
+#include "tso.h"
 #include "world.h"
 
 #define EVENTS 20000
@@ -57,13 +58,15 @@ static void driver_free(void *arg, void *p, size_t size)
 
 	(void)arg;
 	fl_memory_free(p, size);
+	if (fl_tso_on() && fl_world_current() >= 0)
+		fl_tso_forget((unsigned)fl_world_current(), p, size);
 	if (fl_world_current() < 0 || fl_world.prologue)
 		return;
 	fl_memory_slots(p, size, &slot, &n);
 	fl_search_touch(fl_world.search, slot, n, FL_TOUCH_WRITE);
 }
 
-static const struct fl_fiber_driver driver = {
+static struct fl_fiber_driver driver = {
 	.next = fl_step_next,
 	.alloc = driver_alloc,
 	.free = driver_free,
@@ -88,7 +91,7 @@ static bool make_fibers(void)
 
 	*rcu = (struct fl_world_thread){.name = "rcu", .fn = fl_fiber_callbacks, .may_block = true};
 	fl_world.fibers = fl_world.threads + 1;
-	fl_world.procs = fl_world.fibers;
+	fl_world.procs = fl_world.options->memory == FL_EXPLORE_TSO ? 2 * fl_world.fibers : fl_world.fibers;
 	for (unsigned i = 0; i < fl_world.fibers; i++) {
 		struct fl_world_thread *t = &fl_world.thread[i];
 
@@ -328,6 +331,8 @@ int fl_explore(const struct fl_explore_test *test, const struct fl_explore_optio
 	if (why)
 		return fail(error, -FL_ENOMEM, why);
 	fl_world.active = true;
+	driver.hooks = options->memory == FL_EXPLORE_TSO ? &fl_tso_hooks : NULL;
+	memset(&fl_tso, 0, sizeof(fl_tso));
 	fl_fiber_set_driver(&driver);
 	if (!fl_crash_open())
 		err = fail(error, -FL_ENOMEM, "there is no memory for a signal stack");

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "layout.h"
+#include "tso.h"
 #include "world.h"
 
 /* So few steps are sooner repeated than saved. */
@@ -105,6 +106,8 @@ static bool save(struct image *i)
 	i->hot = (uint32_t)s.nhot;
 	if (!put(i, &fl_run, sizeof(fl_run)))
 		return false;
+	if (fl_tso_on() && !put(i, &fl_tso, sizeof(fl_tso)))
+		return false;
 	for (unsigned f = 0; f < fl_world.fibers; f++) {
 		unsigned heap = FL_HEAP_FIBERS + f;
 
@@ -127,6 +130,8 @@ static void load(const struct image *i)
 
 	fl_memory_unfree(freed < fl_run.freed ? freed : fl_run.freed);
 	from = get(from, &fl_run, sizeof(fl_run));
+	if (fl_tso_on())
+		from = get(from, &fl_tso, sizeof(fl_tso));
 	for (unsigned f = 0; f < fl_world.fibers; f++) {
 		unsigned heap = FL_HEAP_FIBERS + f;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "layout.h"
+#include "tso.h"
 #include "world.h"
 
 static struct fl_step_range *add_range(struct fl_step *st)
@@ -42,6 +43,7 @@ static void describe(struct fl_step *st, const struct fl_fiber_point *p)
 	st->result = false;
 	st->wide = false;
 	st->object = 0;
+	st->after = 0;
 	switch ((enum fl_access_kind)p->site->kind) {
 	case FL_ACCESS_LOAD:
 		touch(st, p->address, p->size, FL_TOUCH_READ);
@@ -101,6 +103,13 @@ static void describe(struct fl_step *st, const struct fl_fiber_point *p)
 	}
 }
 
+static void describe_fiber(unsigned p)
+{
+	describe(&fl_run.pending[p], &fl_run.point[p]);
+	if (fl_tso_on())
+		fl_tso_describe(p, &fl_run.point[p], &fl_run.pending[p]);
+}
+
 static bool is_due(unsigned p)
 {
 	struct fl_fiber_point *point = &fl_run.point[p];
@@ -110,7 +119,7 @@ static bool is_due(unsigned p)
 	/* Which callback is first may not have been known when the fiber came here. */
 	if (head != point->address) {
 		point->address = head;
-		describe(&fl_run.pending[p], point);
+		describe_fiber(p);
 	}
 	return due;
 }
@@ -150,6 +159,20 @@ static bool is_enabled(unsigned p)
 	}
 }
 
+/* Of these fibers, those that need not wait for a buffer; and the buffers. */
+static uint32_t with_buffers(uint32_t enabled)
+{
+	for (unsigned p = 0; p < fl_world.fibers; p++) {
+		if ((enabled >> p & 1) && !fl_tso_is_enabled(p, &fl_run.point[p]))
+			enabled &= ~(1u << p);
+		if (fl_tso_oldest(p)) {
+			enabled |= 1u << (p + fl_world.fibers);
+			fl_tso_describe_flush(p, &fl_run.pending[p + fl_world.fibers]);
+		}
+	}
+	return enabled;
+}
+
 static uint32_t find_enabled(void)
 {
 	uint32_t enabled = 0;
@@ -157,7 +180,7 @@ static uint32_t find_enabled(void)
 	for (unsigned p = 0; p < fl_world.fibers; p++)
 		if (!(fl_run.done >> p & 1) && is_enabled(p))
 			enabled |= 1u << p;
-	return enabled;
+	return fl_tso_on() ? with_buffers(enabled) : enabled;
 }
 
 uint32_t fl_step_waiting(void)
@@ -186,6 +209,7 @@ static bool is_too_long(void)
 	return false;
 }
 
+/* A store that waits in a buffer touches memory later. */
 static bool touches_elsewhere(const struct fl_step *st)
 {
 	return st->object == FL_SLOT_ELSEWHERE || (st->ranges && st->range[st->ranges - 1].slot == FL_SLOT_ELSEWHERE);
@@ -236,26 +260,60 @@ static void begin_step(unsigned p, uint32_t enabled)
 	fl_run.running = (int)p;
 }
 
-struct fl_fiber *fl_step_decide(struct fl_fiber *self)
+/* A store leaves a buffer: nobody's code runs. Returns false if that is a finding. */
+static bool flush(unsigned p)
+{
+	unsigned fiber = p - fl_world.fibers;
+	const struct fl_tso_entry *e = fl_tso_oldest(fiber);
+	char what[160];
+
+	if (e->size && fl_memory_is_freed((const void *)e->address, e->size)) {
+		fl_finding(FL_EXPLORE_FREED, "a store of %s leaves its buffer, to freed memory: %s of %s",
+			   fl_world_name(fiber), e->site->what,
+			   fl_objects_describe((const void *)e->address, what, sizeof(what)));
+		return false;
+	}
+	fl_tso_flush(fiber);
+	return true;
+}
+
+/* Somebody's next step is begun: whose; -1: none, and why is known. */
+static int decide(void)
 {
 	uint32_t enabled;
 	int p;
 
 	if (FL_UNLIKELY(fl_run.steps == fl_world.snapshot_at)) {
 		fl_world.saving = true;
-		return NULL;
+		return -1;
 	}
 	if (is_too_long())
-		return NULL;
+		return -1;
 	enabled = find_enabled();
 	if (!enabled)
-		return NULL;
+		return -1;
 	p = fl_search_next(fl_world.search, enabled, fl_run.pending, fl_run.running);
 	if (p < 0) {
 		fl_world.cut = true;
-		return NULL;
+		return -1;
 	}
 	begin_step((unsigned)p, enabled);
+	return p;
+}
+
+struct fl_fiber *fl_step_decide(struct fl_fiber *self)
+{
+	int p;
+
+	for (;;) {
+		p = decide();
+		if (p < 0)
+			return NULL;
+		if (p < (int)fl_world.fibers)
+			break;
+		if (!flush((unsigned)p))
+			return NULL;
+	}
 	if (FL_UNLIKELY(examine((unsigned)p)))
 		return NULL;
 	if (fl_world.thread[p].fiber != self)
@@ -274,7 +332,7 @@ struct fl_fiber *fl_step_next(void *arg, struct fl_fiber *f, const struct fl_fib
 	if (point) {
 		fl_run.point[p] = *point;
 		fl_run.point_op[p] = fl_run.op[p];
-		describe(&fl_run.pending[p], point);
+		describe_fiber(p);
 	} else {
 		fl_run.done |= 1u << p;
 		fl_run.last_ended = fl_run.steps;

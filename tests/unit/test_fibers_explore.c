@@ -175,6 +175,19 @@ static void store_buffering(void **state)
 	fl_explore_report_free(&r);
 }
 
+static void store_buffering_tso(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR, .memory = FL_EXPLORE_TSO};
+	struct fl_explore_report r = explore(setup_store_buffering, say_two, &options);
+
+	(void)state;
+	assert_int_equal(r.findings, 0);
+	assert_true(r.complete);
+	assert_int_equal(r.outcomes, 4);
+	assert_true(has_outcome(&r, "00"));
+	fl_explore_report_free(&r);
+}
+
 static void dead_lock(void **state)
 {
 	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
@@ -190,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(store_buffering),
+		cmocka_unit_test(store_buffering_tso),
 		cmocka_unit_test(dead_lock),
 		cmocka_unit_test(random_store_buffering),
 		cmocka_unit_test(random_dead_lock),
