@@ -11,18 +11,16 @@
 
 #include "explore/lang/lang.h"
 
-/* The line of the text that t is on, and a caret under t: as many tabs as there are before it, so that it lines up. */
-static void show(FILE *f, const struct fl_sc_parser *p, const struct fl_sc_token *t)
+/* The line of the text, and a caret under the place: as many tabs as there are before it, so that it lines up. */
+static void show(FILE *f, const char *text, struct fl_place place)
 {
-	const char *start = t->text - (t->place.column - 1);
-	const char *end = start + strcspn(start, "\r\n");
-
-	(void)p;
-	fprintf(f, "  %.*s\n  ", (int)(end - start), start);
-	for (const char *c = start; c < t->text; c++) {
+	for (unsigned line = 1; line < place.line; text++)
+		line += *text == '\n';
+	fprintf(f, "  %.*s\n  ", (int)strcspn(text, "\r\n"), text);
+	for (unsigned column = 1; column < place.column; column++, text++) {
 		/* Of a character of several bytes, one column. */
-		if (((unsigned char)*c & 0xc0) != 0x80)
-			fputc(*c == '\t' ? '\t' : ' ', f);
+		if (((unsigned char)*text & 0xc0) != 0x80)
+			fputc(*text == '\t' ? '\t' : ' ', f);
 	}
 	fputs("^\n", f);
 }
@@ -40,7 +38,7 @@ void fl_sc_fail(struct fl_sc_parser *p, const struct fl_sc_token *t, const char 
 	vfprintf(f, format, args);
 	va_end(args);
 	fputc('\n', f);
-	show(f, p, t);
+	show(f, p->s->text, t->place);
 	if (fclose(f)) {
 		free(p->error);
 		p->error = NULL;

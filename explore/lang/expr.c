@@ -145,14 +145,10 @@ unsigned fl_sc_parse_size(struct fl_sc_parser *p)
 
 void fl_sc_check_access(struct fl_sc_parser *p, const struct fl_sc_range *range, unsigned size)
 {
-	struct fl_sc_token t = {.text = p->s->text, .place = range->place};
+	const struct fl_sc_token t = {.place = range->place};
 
-	if (range->offset % FL_SC_PAGE + size <= FL_SC_PAGE)
-		return;
-	for (unsigned line = 1; line < t.place.line; t.text++)
-		line += *t.text == '\n';
-	t.text += t.place.column - 1;
-	fl_sc_fail(p, &t, "%u bytes from here lie in two pages; an access has one", size);
+	if (range->offset % FL_SC_PAGE + size > FL_SC_PAGE)
+		fl_sc_fail(p, &t, "%u bytes from here lie in two pages; an access has one", size);
 }
 
 uint64_t fl_sc_address(const struct fl_scenario *s, const struct fl_sc_range *range)

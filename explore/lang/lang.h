@@ -157,7 +157,7 @@ const struct fl_sc_known *fl_sc_lookup(struct fl_sc_parser *p, const struct fl_s
 unsigned fl_sc_bind(struct fl_sc_parser *p, const struct fl_sc_token *t, enum fl_sc_result_type type);
 void fl_sc_place_maps(struct fl_sc_parser *p);
 void fl_sc_check_map(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned index);
-void fl_sc_check_process(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned index);
+void fl_sc_check_processes(struct fl_sc_parser *p);
 
 /* Expressions and ranges (expr.c) */
 struct fl_sc_expr *fl_sc_parse_expr(struct fl_sc_parser *p);

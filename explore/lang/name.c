@@ -96,7 +96,6 @@ unsigned fl_sc_declare(struct fl_sc_parser *p, const struct fl_sc_token *t, enum
 	case FL_SC_N_PROCESS:
 		index = new_name(p, t, kind, s->processes);
 		p->parent = fl_sc_grow(p, p->parent, s->processes, sizeof(*p->parent));
-		p->parent[index] = p->process;
 		add_name(p, t, &s->process, &s->processes);
 		break;
 	case FL_SC_N_VARIABLE:
@@ -247,15 +246,19 @@ void fl_sc_check_map(struct fl_sc_parser *p, const struct fl_sc_token *t, unsign
 	}
 }
 
-/* Whoever forks it must not come from it. */
-void fl_sc_check_process(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned index)
+/* Whoever forks a process must not come from it. */
+void fl_sc_check_processes(struct fl_sc_parser *p)
 {
-	unsigned process = p->parent[index];
+	for (size_t i = 0; i < p->s->processes; i++) {
+		const struct fl_sc_token t = {.place = p->s->process[i].place};
+		unsigned process = p->parent[i];
 
-	for (size_t steps = 0; process && steps <= p->s->processes; steps++) {
-		if (process == index + 1)
-			fl_sc_fail(p, t, "'%s' would have to fork itself; the threads that live in it never begin",
-				   p->s->process[index].name);
-		process = p->parent[process - 1];
+		for (size_t steps = 0; process && steps <= p->s->processes; steps++) {
+			if (process == i + 1)
+				fl_sc_fail(p, &t,
+					   "'%s' would have to fork itself; the threads that live in it never begin",
+					   p->s->process[i].name);
+			process = p->parent[process - 1];
+		}
 	}
 }

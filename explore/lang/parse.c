@@ -26,6 +26,7 @@ static void parse_thread(struct fl_sc_parser *p)
 	p->thread = (unsigned)s->threads++;
 	thread = &s->thread[p->thread];
 	*thread = (struct fl_sc_thread){.name = fl_sc_text(p, t->text, t->length), .place = t->place};
+	p->where = FL_SC_IN_THREAD;
 	if (fl_sc_accept(p, "in")) {
 		k = fl_sc_lookup(p, fl_sc_expect_word(p, "a process that is forked"), FL_SC_N_PROCESS);
 		thread->process = k ? k->index + 1 : 0;
@@ -39,7 +40,6 @@ static void parse_thread(struct fl_sc_parser *p)
 		fl_sc_expected(p, thread->may_block ? "'{'"
 				  : thread->process ? "'may block' or '{'"
 						    : "'in PROCESS', 'may block' or '{'");
-	p->where = FL_SC_IN_THREAD;
 	p->process = thread->process;
 	thread->body = fl_sc_parse_block(p, &thread->bodies);
 	p->where = FL_SC_IN_SETUP;
@@ -200,6 +200,7 @@ static void parse(struct fl_sc_parser *p, const char *path, const char *text)
 	fl_sc_place_maps(p);
 	p->resolving = true;
 	parse_all(p);
+	fl_sc_check_processes(p);
 	find_question(p);
 	s->hash = hash_tokens(p->own);
 }

@@ -10,7 +10,7 @@
  *   property   always, sometimes, never: an expression over what is there at the end
  *
  * Every node knows its place in the text. All of it is owned by the scenario and immutable after parsing.
- * Kinds of statements are rows of a table (op.c): the parser, the formatter, --help and both executors' messages use it.
+ * Kinds of statements are rows of a table (op.c): the parser, --help and both executors' messages use it.
  *
  * No locks: one thread.
  */
@@ -38,8 +38,8 @@ enum fl_sc_memory {
 /*
  * map NAME [anon|shmem|hugetlb|file] [private|shared] [pages=N] [prot=rwx|none] [at=PAGE] [noreserve] [stack] [locked]
  * place NAME [pages=N] [at=PAGE]: a name for addresses; nothing is mapped there by it, and it may lie over mappings.
- * Mappings are placed by the scenario, page numbers within a window of 4096 pages; without at=, each at a page of its own
- * with a free page to both sides, all near enough to share a page table.
+ * Mappings are placed by the scenario, page numbers within a window of 4096 pages; without at=, each at a page of its own with
+ * a free page to both sides, all near enough to share a page table; a stack has 512 free pages below.
  * at= lets mappings touch (and merge), and puts them far (another page table: at=512).
  */
 struct fl_sc_map {
@@ -59,7 +59,7 @@ struct fl_sc_name {
 	struct fl_place place;
 };
 
-/* Names that statements bind: `r0 = load A`. A binding in a loop keeps the last. Messages bind NAME.event, NAME.address, ... */
+/* Names that statements bind: `r0 = load A`. A binding in a loop keeps the last. Messages have NAME.event, ... */
 enum fl_sc_result_type {
 	FL_SC_NUMBER,
 	FL_SC_MESSAGE
@@ -175,7 +175,7 @@ struct fl_sc_expr {
  */
 enum fl_sc_op {
 	FL_SC_MAP, /* map NAME ...: range.map, all of it. Setup only. (place and var are no statements: they only declare) */
-	/* accesses by the program itself; size=1|2|4|8, 8 unless said; results: the value read (add: what was there), 0, or why not */
+	/* accesses by the program itself, within a page; size 8 unless said; results: the value (add: the old one), 0, or why not */
 	FL_SC_LOAD,  /* load L [size=N] */
 	FL_SC_STORE, /* store L VALUE [size=N] */
 	FL_SC_ADD,   /* add L VALUE [size=4|8] */
@@ -301,8 +301,8 @@ struct fl_scenario {
 };
 
 /*
- * Parse text (path is for messages). NULL: an error, and *error is "path:line:column: expected ..., found ..." with the line and a
- * caret below, to free; or *error NULL: out of memory.
+ * Parse text (path is for messages). NULL: an error, and *error is "path:line:column: expected ..., found ..." with the
+ * line and a caret below, to free; or *error NULL: out of memory.
  */
 struct fl_scenario *fl_scenario_parse(const char *path, const char *text, char **error);
 struct fl_scenario *fl_scenario_read(const char *path, char **error);

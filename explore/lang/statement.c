@@ -120,8 +120,8 @@ static unsigned parse_new(struct fl_sc_parser *p, enum fl_sc_name_kind kind, con
 	if (kind == FL_SC_N_PROCESS && p->loops)
 		fl_sc_fail(p, t, "a process is forked once: `fork` cannot stand in a loop");
 	index = fl_sc_declare(p, t, kind);
-	if (kind == FL_SC_N_PROCESS && p->resolving)
-		fl_sc_check_process(p, t, index);
+	if (kind == FL_SC_N_PROCESS)
+		p->parent[index] = p->process;
 	return index;
 }
 
