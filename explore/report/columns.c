@@ -17,7 +17,7 @@
 #define CELL 512
 #define GAP 2
 #define NARROW 16 /* of a column; with less there are no columns, but names */
-#define STEPS 12  /* room for "1234-5678" and a gap */
+#define STEPS 11  /* room for "1234-5678" and a gap */
 #define STEP_ROOM 66
 
 struct stretch {
@@ -64,7 +64,7 @@ static bool is_shown(const struct page *p, size_t i)
 {
 	const struct fl_story_step *st = &p->story->step[i];
 
-	return p->how->engine || st->op || st->flush || i + 1 == p->story->steps;
+	return p->how->engine || st->op || st->flush || (p->how->last && i + 1 == p->story->steps);
 }
 
 static bool goes_on(const struct page *p, size_t i, size_t j)
@@ -148,31 +148,41 @@ static void add_stop(const struct page *p, const struct stretch *s, size_t next,
 	if (own == story->steps)
 		add(cell, at, n ? "\n. does not go on" : "");
 	else if (story->step[own].kind == FL_ACCESS_LOCK)
-		add(cell, at, "\n. waits for %s", story->step[own].object ? story->step[own].object : "a lock");
+		add(cell, at, "\n. waits for a lock");
 	else
 		add(cell, at, "\n. %s", story->step[own].kind == FL_ACCESS_PARK ? "sleeps" : "waits");
 }
 
-static void make_cell(const struct page *p, const struct stretch *s, size_t next, char *cell)
+/* The name that the operation binds is not said twice in one cell. */
+static const char *result_text(const struct fl_story_step *st, bool after_op)
+{
+	const char *equals = strstr(st->result, " = ");
+	size_t name = equals ? (size_t)(equals - st->result) + 3 : 0;
+
+	return after_op && name && st->op && !strncmp(st->op, st->result, name) ? st->result + name : st->result;
+}
+
+static void add_head(const struct page *p, const struct stretch *s, char *cell, size_t *at)
 {
 	const struct fl_story_step *st = &p->story->step[s->first];
-	size_t at = 0;
 
-	cell[0] = '\0';
 	if (p->named)
-		add(cell, &at, "%s: ", p->story->name[s->thread]);
+		add(cell, at, "%s: ", p->story->name[s->thread]);
 	if (st->flush)
-		add(cell, &at, "~ %s leaves the store buffer", st->object ? st->object : "a store");
+		add(cell, at, "~ %s leaves the store buffer", st->object ? st->object : "a store");
+	else if (st->op && s->begins)
+		add(cell, at, "%u: %s", st->op_line, st->op);
 	else if (st->op)
-		add(cell, &at, s->begins ? "%u: %s" : "%u: ... %s", st->op_line, st->op);
+		add(cell, at, "%u: ...", st->op_line);
 	else
-		add(cell, &at,
-		    s->thread == FL_EXPLORE_RCU ? "after a grace period"
-		    : s->begins                 ? "begins or ends"
-						: "...");
+		add(cell, at, s->thread == FL_EXPLORE_RCU ? "after a grace period" : "between operations");
+}
+
+static void add_tail(const struct page *p, const struct stretch *s, size_t next, char *cell, size_t *at)
+{
 	if (s->ends)
-		add(cell, &at, "  => %s", p->story->step[s->last].result);
-	add_stop(p, s, next, cell, &at);
+		add(cell, at, " => %s", result_text(&p->story->step[s->last], s->begins));
+	add_stop(p, s, next, cell, at);
 }
 
 /* One cell, wrapped at spaces: what comes after the first line is set in. */
@@ -198,6 +208,15 @@ static void print_cell(const struct page *p, unsigned thread, const char *steps,
 	}
 }
 
+/* A source's name from the top of the tree on, as far as it is of the tree that this file is of. */
+static const char *in_tree(const char *file)
+{
+	static const char own[] = __FILE__, inner[] = "explore/report/columns.c";
+	size_t top = sizeof(own) - sizeof(inner);
+
+	return sizeof(own) >= sizeof(inner) && !strncmp(file, own, top) ? file + top : file;
+}
+
 static void print_step(const struct page *p, const struct fl_story_step *st)
 {
 	unsigned left = p->column[st->thread] + 2, most;
@@ -206,12 +225,12 @@ static void print_step(const struct page *p, const struct fl_story_step *st)
 
 	most = p->how->width > STEP_ROOM + STEPS ? p->how->width - STEP_ROOM - STEPS : 0;
 	add(what, &at, "%s%s", st->flush ? "flush " : "", access_name(st));
-	if (st->object)
+	if (st->object && strcmp(st->object, "nothing") != 0)
 		add(what, &at, "  %s", st->object);
 	if (st->file && st->what && *st->what)
 		add(what, &at, "  %s", st->what);
 	if (st->file)
-		add(what, &at, "  %s:%u", st->file, st->line);
+		add(what, &at, "  %s:%u", in_tree(st->file), st->line);
 	fprintf(p->out, "%s%*u%*s%*s%s\n", p->how->indent, STEPS - GAP, st->index, GAP, "",
 		(int)(left < most ? left : most), "", what);
 }
@@ -248,10 +267,29 @@ static void print_head(const struct page *p)
 	fputc('\n', p->out);
 }
 
+/* With the engine's steps, what became of it comes after them. */
+static void print_stretch(const struct page *p, const struct stretch *s, size_t next)
+{
+	const struct fl_story_step *step = p->story->step;
+	char cell[CELL] = "", steps[2 * STEPS];
+	size_t at = 0;
+
+	snprintf(steps, sizeof(steps), s->first == s->last ? "%u" : "%u-%u", step[s->first].index, step[s->last].index);
+	add_head(p, s, cell, &at);
+	if (p->how->engine) {
+		print_cell(p, s->thread, steps, cell);
+		for (size_t k = s->first; k <= s->last; k++)
+			print_step(p, &step[k]);
+		at = 0;
+		cell[0] = steps[0] = '\0';
+	}
+	add_tail(p, s, next, cell, &at);
+	print_cell(p, s->thread, steps, cell + strspn(cell, " \n"));
+}
+
 void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns)
 {
 	struct page p = {.out = out, .story = story, .how = columns};
-	char cell[CELL], steps[2 * STEPS];
 	size_t next;
 
 	p.op = calloc(story->steps + 1, sizeof(*p.op));
@@ -270,12 +308,7 @@ void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_col
 			continue;
 		}
 		s = take_stretch(&p, i, &next);
-		make_cell(&p, &s, next, cell);
-		snprintf(steps, sizeof(steps), s.first == s.last ? "%u" : "%u-%u", story->step[s.first].index,
-			 story->step[s.last].index);
-		print_cell(&p, s.thread, steps, cell);
-		for (size_t k = s.first; columns->engine && k <= s.last; k++)
-			print_step(&p, &story->step[k]);
+		print_stretch(&p, &s, next);
 	}
 	free(p.op);
 }

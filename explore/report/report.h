@@ -121,8 +121,11 @@ int fl_story_replay(const struct fl_scenario *s, const struct fl_cut *cut, const
 struct fl_columns {
 	unsigned width;
 	bool engine; /* every step of the engine, too */
+	bool last;   /* what was found was found in the last step, so it is shown whatever it is */
 	const char *indent;
 };
+/* Is a finding of this kind one of the step in which it shows (or of the end of the run)? */
+bool fl_story_last_matters(enum fl_explore_kind kind);
 void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns);
 
 /* Shrinking */

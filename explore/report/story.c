@@ -96,3 +96,9 @@ int fl_story_replay(const struct fl_scenario *s, const struct fl_cut *cut, const
 		fl_story_free(story);
 	return ret;
 }
+
+bool fl_story_last_matters(enum fl_explore_kind kind)
+{
+	return kind == FL_EXPLORE_RACE || kind == FL_EXPLORE_FREED || kind == FL_EXPLORE_PANIC ||
+	       kind == FL_EXPLORE_CRASH;
+}

@@ -90,12 +90,17 @@ static void print_run(FILE *out, const struct fl_verdict *v, const struct fl_cut
 	free(name);
 }
 
-const char *fl_verdict_property(const struct fl_verdict *v, size_t property)
+static bool is_broken(const struct fl_verdict *v, size_t property)
 {
 	for (size_t i = 0; i < v->report->findings; i++)
 		if (fl_finding_property(v->s, &v->report->finding[i]) == (int)property)
-			return "broken";
-	return is_whole(v) ? "holds" : "so far";
+			return true;
+	return false;
+}
+
+const char *fl_verdict_property(const struct fl_verdict *v, size_t i)
+{
+	return is_broken(v, i) ? "broken" : is_whole(v) ? "holds" : "so far";
 }
 
 static void print_sometimes(FILE *out, const struct fl_verdict *v, size_t i)
@@ -112,7 +117,7 @@ static void print_sometimes(FILE *out, const struct fl_verdict *v, size_t i)
 		fprintf(out, "  not yet     sometimes %s\n", v->s->property[i].text);
 		break;
 	case FL_NEVER_SEEN:
-		fprintf(out, "  never seen  sometimes %s  (%s:%u)\n", v->s->property[i].text, v->path,
+		fprintf(out, "  NEVER SEEN  sometimes %s  (%s:%u)\n", v->s->property[i].text, v->path,
 			v->s->property[i].place.line);
 		break;
 	}
@@ -126,7 +131,7 @@ static void print_properties(FILE *out, const struct fl_verdict *v)
 		if (p->when == FL_SC_SOMETIMES)
 			print_sometimes(out, v, i);
 		else
-			fprintf(out, "  %-10s  %s %s\n", fl_verdict_property(v, i),
+			fprintf(out, "  %-10s  %s %s\n", is_broken(v, i) ? "BROKEN" : fl_verdict_property(v, i),
 				p->when == FL_SC_ALWAYS ? "always" : "never", p->text);
 	}
 }
@@ -174,9 +179,13 @@ static void print_cut(FILE *out, const struct fl_verdict *v, const struct fl_cut
 		fputc('\n', out);
 }
 
-static int print_columns(FILE *out, const struct fl_verdict *v, const struct fl_smallest *small, char **error)
+static int print_columns(FILE *out, const struct fl_verdict *v, const struct fl_smallest *small,
+			 enum fl_explore_kind kind, char **error)
 {
-	const struct fl_columns columns = {.width = fl_show_width(out), .engine = v->engine, .indent = "    "};
+	const struct fl_columns columns = {.width = fl_show_width(out),
+					   .engine = v->engine,
+					   .last = fl_story_last_matters(kind),
+					   .indent = "    "};
 	struct fl_explore_report report;
 	struct fl_story story;
 
@@ -184,11 +193,22 @@ static int print_columns(FILE *out, const struct fl_verdict *v, const struct fl_
 		return -1;
 	fputc('\n', out);
 	fl_story_print(out, &story, &columns);
-	fprintf(out, "    %s\n",
-		report.findings ? report.finding[0].text : "(and nothing was found when it was replayed)");
+	if (!report.findings || report.finding[0].kind != kind)
+		fputs("    (replayed, it was not found again: is the scenario's outcome a matter of something unseen?)\n",
+		      out);
 	fl_story_free(&story);
 	fl_explore_report_free(&report);
 	return 0;
+}
+
+static void print_smallest(FILE *out, const struct fl_smallest *small)
+{
+	if (small->preemptions)
+		fprintf(out, "    %u preemption%s%s", small->preemptions, small->preemptions == 1 ? "" : "s",
+			small->fewest ? ", with fewer it is not found" : "");
+	else
+		fputs("    no preemption", out);
+	fprintf(out, "; %s steps\n", fl_show_count(small->events));
 }
 
 int fl_finding_print(FILE *out, const struct fl_verdict *v, const struct fl_explore_finding *f, char **error)
@@ -202,10 +222,9 @@ int fl_finding_print(FILE *out, const struct fl_verdict *v, const struct fl_expl
 	if (fl_shrink(v->s, &o, f, v->shrink ? v->stop : &tired, &small, error))
 		return -1;
 	fprintf(out, "\n  FOUND %s: %s\n", fl_explore_kind_name(f->kind), small.text);
-	fprintf(out, "    %u preemption%s%s, %u steps\n", small.preemptions, small.preemptions == 1 ? "" : "s",
-		small.fewest ? ", and there is none with fewer" : "", small.events);
+	print_smallest(out, &small);
 	print_cut(out, v, &small.cut);
-	ret = print_columns(out, v, &small, error);
+	ret = print_columns(out, v, &small, f->kind, error);
 	if (!ret) {
 		name = fl_run_name_print(v->s, v->o, fl_cut_is_empty(&small.cut) ? NULL : &small.cut, small.id);
 		fprintf(out, "\n    run %s\n", fl_error_text(name));
