@@ -29,13 +29,35 @@ static unsigned long number_after(const char *text, const char *name)
 	return at ? strtoul(at + strlen(name), NULL, 10) : 0;
 }
 
+static ssize_t read_file(const struct fl_host_slot *slot, const char *file, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)atomic_load(&slot->pid), (int)atomic_load(&slot->tid),
+		 file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, size - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	return n;
+}
+
+/* A fault of the kernel's own, or a call that waits for the reader of an event. Nothing of the machine's ends that. */
+static bool waits_for_userfaultfd(const struct fl_host_slot *slot)
+{
+	char text[64];
+
+	return read_file(slot, "wchan", text, sizeof text) > 0 && strstr(text, "userf");
+}
+
 /* False: it runs, or is in a delay of ours. */
 static bool look_at(const struct fl_host_slot *slot, struct look *l)
 {
-	char path[64], text[4096];
-	ssize_t n;
-	char *state;
-	int fd;
+	char text[4096], *state;
 
 	*l = (struct look){.state = atomic_load(&slot->state)};
 	if (l->state != FL_HOST_RUNS)
@@ -43,20 +65,12 @@ static bool look_at(const struct fl_host_slot *slot, struct look *l)
 	l->steps = atomic_load(&slot->steps);
 	if (atomic_load(&slot->sleeping))
 		return false;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/status", (int)atomic_load(&slot->pid),
-		 (int)atomic_load(&slot->tid));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (read_file(slot, "status", text, sizeof text) <= 0)
 		return false;
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
 	state = strstr(text, "State:\t");
 	l->switches =
 		number_after(text, "\nvoluntary_ctxt_switches:") + number_after(text, "nonvoluntary_ctxt_switches:");
-	l->uninterruptible = state && state[7] == 'D';
+	l->uninterruptible = state && state[7] == 'D' && !waits_for_userfaultfd(slot);
 	return state && (state[7] == 'S' || state[7] == 'D');
 }
 

@@ -23,7 +23,7 @@
 #define QUIET_US 300u     /* nothing ended for so long: look whether all wait */
 #define SETTLE_US 200u
 #define CONFIRM_US 20000u /* before an outcome with waiting threads is believed for the first time */
-#define CALL_BACK_MS 200u
+#define CALL_BACK_ROUNDS 500u
 #define PIN_RUNS 32u
 
 _Noreturn static void leave(int status)
@@ -199,18 +199,18 @@ static void call_back(void)
 	const struct fl_scenario *s = fl_host_world.s;
 
 	atomic_store(&b->abort, 1);
-	for (unsigned ms = 0; !main_done(); ms++) {
-		if (ms == CALL_BACK_MS)
+	for (unsigned round = 0; !main_done(); round++) {
+		if (round == CALL_BACK_ROUNDS)
 			leave(FL_HOST_EXIT_AGAIN);
+		if (round == 1) { /* it waits where only a page, a reader or the end helps */
+			fl_host_uffds_unregister();
+			fl_host_uffds_close();
+		}
 		for (size_t t = 0; t < s->threads; t++)
 			if (!s->thread[t].process && atomic_load(&b->slot[t].state) == FL_HOST_RUNS)
 				FL_HOST_CALL3(SYS_tgkill, getpid(), atomic_load(&b->slot[t].tid), SIGUSR2);
-		for (unsigned i = 0; i < 20 && !main_done(); i++)
-			usleep(50);
-		if (ms == 1)
-			fl_host_uffds_unregister();
-		if (ms == 3)
-			fl_host_uffds_close();
+		for (unsigned i = 0; i < 8 && !main_done(); i++)
+			usleep(25);
 	}
 }
 
