@@ -43,7 +43,7 @@ static int say_end(const struct fl_explore_report *report)
 
 int fl_do_replay(const struct fl_settings *t, const char *path)
 {
-	const struct fl_columns columns = {.width = fl_show_width(stdout), .engine = t->engine, .indent = "  "};
+	struct fl_columns columns = {.width = fl_show_width(stdout), .engine = t->engine, .indent = "  "};
 	struct fl_explore_options o;
 	struct fl_explore_report report;
 	struct fl_run_name run;
@@ -58,6 +58,7 @@ int fl_do_replay(const struct fl_settings *t, const char *path)
 		status = fl_say_error(path, error);
 	} else {
 		printf("%s: run %s\n\n", path, t->replay);
+		columns.last = report.findings && fl_story_last_matters(report.finding[0].kind);
 		fl_story_print(stdout, &story, &columns);
 		status = say_end(&report);
 		fl_story_free(&story);

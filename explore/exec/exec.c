@@ -48,7 +48,8 @@ struct fl_exec *fl_exec_new(const struct fl_scenario *s, char **error)
 	if (!x)
 		goto no_memory;
 	x->s = s;
-	x->test = (struct fl_explore_test){.name = s->path, .arg = x, .setup = fl_exec_setup, .finish = fl_exec_finish};
+	x->test = (struct fl_explore_test){
+		.name = "scenario", .arg = x, .setup = fl_exec_setup, .finish = fl_exec_finish};
 	choose_tables(x);
 	if (!make_lists(x))
 		goto no_memory;
@@ -77,6 +78,7 @@ void fl_exec_free(struct fl_exec *x)
 	free(x->closed);
 	free(x->nonblock);
 	free(x->seen);
+	fl_exec_forget(x);
 	free(x);
 }
 
