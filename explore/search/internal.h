@@ -114,6 +114,7 @@ struct fl_search {
 	uint32_t conflicts;
 	uint32_t conflict[FL_SEARCH_PROCS];
 	uint32_t quiet;
+	bool open; /* it goes on */
 
 	/* RANDOM and PCT */
 	uint64_t random;
@@ -189,6 +190,8 @@ uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e);
 /* race.c */
 void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step);
 void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
+/* The event under way is over: all that it touched is known, and so its races. */
+void fl_race_finish(struct fl_search *s);
 void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step);
 /* Does what process p does where it sleeps depend on event e? */
 bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e);

@@ -200,34 +200,42 @@ static bool callbacks_held(struct fl_search *s, uint32_t f, uint32_t e, const ui
 
 /* Conflicts */
 
+static void join(const struct fl_search *s, uint32_t *clock, const uint32_t *other)
+{
+	for (uint32_t i = 0; i < s->stride; i++)
+		clock[i] = clock[i] > other[i] ? clock[i] : other[i];
+}
+
 static void add_conflict(struct fl_search *s, const uint32_t *clock, uint32_t f)
 {
 	uint32_t q = s->event[f].proc;
 
 	if (clock[q] > f || ((s->conflicts & BIT(q)) && s->conflict[q] > f))
 		return;
+	if (s->quiet && clock_of(s, s->quiet - 1)[q] > f)
+		return;
 	s->conflicts |= BIT(q);
 	s->conflict[q] = f;
 }
 
-/* The last write: a lock's unlock, or a callback's call, orders but cannot come after. */
-static void find_write(struct fl_search *s, const uint32_t *clock, uint32_t slot, uint32_t kind)
+/* The last write. A lock's unlock, a callback's call, and what a flush flushes come before, and that is no race. */
+static void find_write(struct fl_search *s, uint32_t *clock, uint32_t slot, uint32_t kind)
 {
 	const uint32_t *word = s->shadow + slot_at(s, slot);
 	uint32_t w = word[SLOT_WRITE] - 1, owner = word[SLOT_OWNER];
 	const struct event *ev = &s->event[w];
 
 	if (kind == FL_STEP_LOCK && ev->kind == FL_STEP_UNLOCK && ev->object == slot && owner) {
-		s->quiet = w + 1;
 		add_conflict(s, clock, owner - 1);
-	} else if ((kind == FL_STEP_CALLBACK || kind == FL_STEP_FLUSH) && owner == w + 1) {
 		s->quiet = w + 1;
+	} else if ((kind == FL_STEP_CALLBACK || kind == FL_STEP_FLUSH) && owner == w + 1) {
+		join(s, clock, clock_of(s, w));
 	} else {
 		add_conflict(s, clock, w);
 	}
 }
 
-static void find_conflicts(struct fl_search *s, const uint32_t *clock, const struct fl_step_range *range, uint32_t kind)
+static void find_conflicts(struct fl_search *s, uint32_t *clock, const struct fl_step_range *range, uint32_t kind)
 {
 	for (uint32_t slot = range->slot; slot < range->slot + range->n; slot++) {
 		const uint32_t *word = s->shadow + slot_at(s, slot);
@@ -241,12 +249,6 @@ static void find_conflicts(struct fl_search *s, const uint32_t *clock, const str
 			for (uint32_t left_q = word[SLOT_COUNTERS], q; next_bit(&left_q, &q);)
 				add_conflict(s, clock, word[SLOT_HEAD + s->procs + q] - 1);
 	}
-}
-
-static void join(const struct fl_search *s, uint32_t *clock, const uint32_t *other)
-{
-	for (uint32_t i = 0; i < s->stride; i++)
-		clock[i] = clock[i] > other[i] ? clock[i] : other[i];
 }
 
 /* The conflicts found: those that nothing else of them comes after are races. Then e, process p's, comes after all. */
@@ -391,7 +393,7 @@ static void note_section(struct fl_search *s, struct event *ev, uint32_t e, unsi
 	}
 }
 
-static void start_clock(struct fl_search *s, uint32_t e, unsigned p)
+static void start_clock(struct fl_search *s, uint32_t e, unsigned p, uint32_t after)
 {
 	uint32_t last = s->shadow[WORD_LAST + p];
 
@@ -399,6 +401,9 @@ static void start_clock(struct fl_search *s, uint32_t e, unsigned p)
 		memcpy(clock_of(s, e), clock_of(s, last - 1), s->stride * sizeof(*s->clock));
 	else
 		memset(clock_of(s, e), 0, s->stride * sizeof(*s->clock));
+	for (uint32_t left_q = after, q; next_bit(&left_q, &q);)
+		if (s->shadow[WORD_LAST + q])
+			join(s, clock_of(s, e), clock_of(s, s->shadow[WORD_LAST + q] - 1));
 }
 
 void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
@@ -408,10 +413,8 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	const struct fl_step_range *range;
 	struct fl_step_range object;
 
-	start_clock(s, e, p);
-	for (uint32_t left_q = step->after, q; next_bit(&left_q, &q);)
-		if (s->shadow[WORD_LAST + q])
-			join(s, clock, clock_of(s, s->shadow[WORD_LAST + q] - 1));
+	start_clock(s, e, p, step->after);
+	s->open = true;
 	ev->prev = s->shadow[WORD_LAST + p];
 	set(s, WORD_LAST + p, e + 1);
 	clock[p] = e + 1;
@@ -431,15 +434,10 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	if (step->kind == FL_STEP_CALLBACK)
 		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
 	range = s->ranges.at;
-	if ((ev->awaited & BIT(p)) && step->kind == FL_STEP_LOCAL)
-		for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
-			reverse_hidden(s, e, p, clock, &range[r]);
 	if (step->wide || s->shadow[WORD_WIDE])
 		find_wide(s, step, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		find_conflicts(s, clock, &range[r], r == ev->ranges ? step->kind : FL_STEP_LOCAL);
-	if (s->conflicts || s->quiet)
-		settle(s, e, p, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		note_touch(s, e, p, &range[r]);
 	if (step->wide)
@@ -458,9 +456,24 @@ void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch
 		return;
 	ev->queues |= touch == FL_TOUCH_QUEUE;
 	find_conflicts(s, clock, &range, FL_STEP_LOCAL);
-	if (s->conflicts)
-		settle(s, e, ev->proc, clock);
 	note_touch(s, e, ev->proc, &range);
+}
+
+void fl_race_finish(struct fl_search *s)
+{
+	uint32_t e = s->n - 1, *clock;
+	struct event *ev;
+
+	if (!s->open)
+		return;
+	s->open = false;
+	ev = &s->event[e];
+	clock = clock_of(s, e);
+	if ((ev->awaited & BIT(ev->proc)) && ev->kind == FL_STEP_LOCAL)
+		for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
+			reverse_hidden(s, e, ev->proc, clock, (struct fl_step_range *)s->ranges.at + r);
+	if (s->conflicts || s->quiet)
+		settle(s, e, ev->proc, clock);
 }
 
 /* At the end: p waits to do this, and never did. As if it were the run's next event. */
@@ -468,7 +481,7 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 {
 	uint32_t e = s->n, *clock = clock_of(s, e), owner;
 
-	start_clock(s, e, p);
+	start_clock(s, e, p, step->after);
 	clock[p] = e + 1;
 	s->event[e].kind = step->kind;
 	s->event[e].prev = s->shadow[WORD_LAST + p];

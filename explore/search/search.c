@@ -216,6 +216,7 @@ int fl_search_next(struct fl_search *s, uint32_t enabled, const struct fl_step p
 		s->cursor = ev->choices;
 		return ev->proc;
 	}
+	fl_race_finish(s);
 	if (!enabled) {
 		fl_search_fail(s, "nobody can go at step %u: the run has ended", s->pos);
 		return -1;
@@ -288,6 +289,7 @@ void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step p
 	if (s->state != RUN_UNDER_WAY)
 		return;
 	s->state = RUN_ENDED;
+	fl_race_finish(s);
 	if (s->cut || s->stats.error)
 		return;
 	s->stats.runs++;
