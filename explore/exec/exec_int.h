@@ -83,6 +83,7 @@ struct fl_actor {
 
 struct fl_stage {
 	void *arena;
+	size_t arena_size;
 	size_t allocated; /* explored memory in use before the first object of the engine */
 	struct fl_frames *frames;
 	struct fl_exec_process *process; /* main, then those made by fork */
@@ -99,6 +100,10 @@ struct fl_exec_thread {
 	bool signalled;   /* somebody signals it */
 	bool killed;      /* fatally */
 	bool awaits;      /* await or wait among its statements */
+};
+
+struct fl_exec_state_key {
+	uint64_t low, high;
 };
 
 struct fl_exec {
@@ -123,6 +128,10 @@ struct fl_exec {
 	const struct fl_sc_expr *look[FL_EXEC_LOOKS];
 	int64_t look_value[FL_EXEC_LOOKS];
 	char text[FL_EXEC_TEXT];
+	/* states that were checked: see known.c */
+	struct fl_exec_state_key state; /* the present one */
+	struct fl_exec_state_key *known;
+	size_t nknown, known_room;
 };
 
 /* A statement went well, or the thread ends here. */
@@ -194,6 +203,12 @@ bool fl_exec_is_blocked(const struct fl_exec *x, unsigned thread);
 
 /* asleep.c: what is to be said of threads that are blocked. FL_EXPLORE_NONE: nothing. */
 enum fl_explore_kind fl_exec_judge(struct fl_exec *x, char *text, size_t size);
+
+/* known.c */
+bool fl_exec_is_known(struct fl_exec *x, bool blocked);
+/* What fl_exec_is_known was asked about. */
+void fl_exec_is_good(struct fl_exec *x);
+void fl_exec_forget(struct fl_exec *x);
 
 /* finish.c */
 void fl_exec_finish(void *exec);

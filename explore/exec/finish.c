@@ -2,9 +2,9 @@
 /*
  * The end of a run: what is wrong with it, and its outcome.
  *
- * In this order, and the first finding ends it: who is blocked; the outcome, which is said in any case from here on; the
- * engine's own checks; properties; and then everything is torn down, and nothing may be left. While somebody is blocked
- * nothing can be torn down, so there leaks are not looked for.
+ * In this order, and the first finding ends it: who is blocked; the outcome, which is said in any case from here on;
+ * properties; the engine's own checks; and then everything is torn down, and nothing may be left. While somebody is blocked
+ * nothing can be torn down, so there leaks are not looked for. A state that was checked and torn down before is not again.
  *
  * No locks: nothing runs.
  */
@@ -64,7 +64,24 @@ static bool anybody_blocked(const struct fl_exec *x)
 	return false;
 }
 
-static void tear_down(struct fl_exec *x)
+/* True if nothing is left. */
+static bool check_leaks(struct fl_exec *x)
+{
+	uint64_t frames = fl_frames_used(x->stage->frames) - 1;
+	uint64_t lost = fl_frames_destroy(x->stage->frames);
+	size_t bytes = fl_explore_allocated() - x->stage->allocated;
+
+	if (is_allowed(x, FL_EXPLORE_LEAK) || !(frames || lost || bytes))
+		return true;
+	if (frames || lost)
+		fl_explore_fail(FL_EXPLORE_LEAK, "%llu frames are left when everything has ended",
+				(unsigned long long)(frames ? frames : lost));
+	else
+		fl_explore_fail(FL_EXPLORE_LEAK, "%zu bytes are left when everything has ended", bytes);
+	return false;
+}
+
+static bool tear_down(struct fl_exec *x)
 {
 	struct fl_stage *st = x->stage;
 	struct fl_task observer;
@@ -84,19 +101,7 @@ static void tear_down(struct fl_exec *x)
 	}
 	fl_task_exit(&observer);
 	fl_rcu_barrier();
-}
-
-static void check_leaks(struct fl_exec *x)
-{
-	uint64_t frames = fl_frames_used(x->stage->frames) - 1;
-	uint64_t lost = fl_frames_destroy(x->stage->frames);
-	size_t bytes = fl_explore_allocated() - x->stage->allocated;
-
-	if (frames || lost)
-		fl_explore_fail(FL_EXPLORE_LEAK, "%llu frames are left when everything has ended",
-				(unsigned long long)(frames ? frames : lost));
-	else if (bytes)
-		fl_explore_fail(FL_EXPLORE_LEAK, "%zu bytes are left when everything has ended", bytes);
+	return check_leaks(x);
 }
 
 void fl_exec_finish(void *exec)
@@ -114,9 +119,7 @@ void fl_exec_finish(void *exec)
 	fl_exec_look(x);
 	(void)fl_outcome_print(x->text, sizeof(x->text), x->s, &context);
 	fl_explore_outcome("%s", x->text);
-	if (!check_properties(x, &context) || !check_engine(x) || blocked)
-		return;
-	tear_down(x);
-	if (!is_allowed(x, FL_EXPLORE_LEAK))
-		check_leaks(x);
+	if (check_properties(x, &context) && !fl_exec_is_known(x, blocked) && check_engine(x) &&
+	    (blocked || tear_down(x)))
+		fl_exec_is_good(x);
 }

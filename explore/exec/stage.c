@@ -141,9 +141,10 @@ static bool make_arena(struct fl_exec *x, struct fl_stage *st)
 	if (!st->arena)
 		return false;
 	st->arena = (void *)(((uintptr_t)st->arena + page - 1) & ~(uintptr_t)(page - 1));
-	memset(st->arena, 0xa5, frames * page); /* nothing may rely on zeros */
-	fl_explore_name(st->arena, frames * page, "frames");
-	return fl_frames_create(st->arena, frames * page, x->arch.geometry.page_shift, &st->frames) == 0;
+	st->arena_size = frames * page;
+	memset(st->arena, 0xa5, st->arena_size); /* nothing may rely on zeros */
+	fl_explore_name(st->arena, st->arena_size, "frames");
+	return fl_frames_create(st->arena, st->arena_size, x->arch.geometry.page_shift, &st->frames) == 0;
 }
 
 static bool make_stage(struct fl_exec *x)
@@ -213,6 +214,7 @@ void fl_exec_setup(void *exec)
 	struct fl_exec *x = exec;
 	const struct fl_scenario *s = x->s;
 
+	fl_exec_forget(x);
 	if (!make_stage(x) || !make_main(x, x->stage))
 		fl_explore_fail(FL_EXPLORE_CHECK,
 				"%s: there is not enough memory for %u frames and the rest of the setup", s->path,
