@@ -158,7 +158,7 @@ int fl_host_pool_start(void);
 int64_t fl_host_fork(struct fl_host_self *self, const struct fl_sc_statement *st);
 int64_t fl_host_signal(const struct fl_sc_statement *st);
 int fl_host_leader_start(void);
-void fl_host_kill_processes(void);
+void fl_host_kill_processes(bool asleep);
 bool fl_host_process_gone(unsigned process);
 void fl_host_setup(void);
 

@@ -250,22 +250,34 @@ int fl_host_leader_start(void)
 	return pid < 0 ? (int)pid : 0;
 }
 
+/* Killed, and not yet reaped. */
+static unsigned dying;
+
+#define DYING 64u
+
 static void end_process(_Atomic(int32_t) *which)
 {
 	int32_t pid = atomic_exchange(which, 0);
-	int status;
 
-	if (!pid)
-		return;
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	if (pid && !kill(pid, SIGKILL))
+		dying++;
 }
 
-void fl_host_kill_processes(void)
+/*
+ * Threads that are asleep do nothing more that could be seen, so their processes may take their time to go, which is many
+ * milliseconds where one waits in a userfaultfd. Others must be gone before the next run begins.
+ */
+void fl_host_kill_processes(bool asleep)
 {
 	for (size_t i = 0; i < fl_host_world.s->processes; i++)
 		end_process(&fl_host_world.process[i].pid);
 	if (fl_host_world.fresh)
 		end_process(&fl_host_world.board->main_pid);
+	while (dying) {
+		pid_t pid = waitpid(-1, NULL, asleep && dying < DYING ? WNOHANG : 0);
+
+		if (!pid || (pid < 0 && errno != EINTR))
+			break;
+		dying -= pid > 0;
+	}
 }

@@ -28,7 +28,7 @@
 
 _Noreturn static void leave(int status)
 {
-	fl_host_kill_processes();
+	fl_host_kill_processes(false);
 	_exit(status);
 }
 
@@ -163,8 +163,8 @@ static bool note(bool stuck)
 	return true;
 }
 
-/* To the end of the run. */
-static void finish(void)
+/* To the end of the run: true if it is that all wait for ever. */
+static bool finish(void)
 {
 	struct fl_host_board *b = fl_host_world.board;
 
@@ -174,11 +174,11 @@ static void finish(void)
 		check_failed();
 		if (!running) {
 			note(false);
-			return;
+			return false;
 		}
 		if (fl_host_futex_wait(&b->running, running, QUIET_US) == -ETIMEDOUT && fl_host_all_wait(SETTLE_US) &&
 		    note(true))
-			return;
+			return true;
 	}
 }
 
@@ -217,15 +217,16 @@ static void call_back(void)
 static void one_run(uint64_t *random, const cpu_set_t *all)
 {
 	struct fl_host_board *b = fl_host_world.board;
+	bool asleep;
 
 	prepare(random);
 	if (atomic_load(&b->runs) % PIN_RUNS == 0)
 		pin(random, all);
 	go();
-	finish();
+	asleep = finish();
 	if (!fl_host_world.fresh)
 		call_back();
-	fl_host_kill_processes();
+	fl_host_kill_processes(asleep);
 	fl_host_uffds_close();
 	if (!fl_host_world.fresh)
 		clear();
