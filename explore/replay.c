@@ -58,7 +58,7 @@ int fl_do_replay(const struct fl_settings *t, const char *path)
 		status = fl_say_error(path, error);
 	} else {
 		printf("%s: run %s\n\n", path, t->replay);
-		columns.last = report.findings && fl_story_last_matters(report.finding[0].kind);
+		columns.last = report.findings ? fl_story_last(report.finding[0].kind) : NULL;
 		fl_story_print(stdout, &story, &columns);
 		status = say_end(&report);
 		fl_story_free(&story);

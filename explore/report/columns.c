@@ -33,8 +33,9 @@ struct page {
 	unsigned column[FL_EXPLORE_RCU + 1]; /* where each thread's begins */
 	unsigned width, shown;               /* of a column, and how many */
 	bool show[FL_EXPLORE_RCU + 1];
-	bool named;   /* too many threads: one column, and names in it */
-	unsigned *op; /* of each step: the how manieth operation of its thread */
+	bool named;    /* too many threads: one column, and names in it */
+	unsigned *op;  /* of each step: the how manieth operation of its thread */
+	size_t *store; /* of each flush that came late: the step that stored; else SIZE_MAX */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -60,11 +61,33 @@ static void number_ops(struct page *p)
 	}
 }
 
+/*
+ * A store that leaves its buffer before anybody else takes a step might as well have had no buffer: only those are of
+ * interest that others ran past.
+ */
+static void find_late(struct page *p, size_t i)
+{
+	const struct fl_story_step *step = p->story->step;
+	bool late = false;
+
+	p->store[i] = SIZE_MAX;
+	for (size_t k = i; step[i].flush && k-- > 0;) {
+		if (step[k].thread != step[i].thread) {
+			late |= !step[k].flush;
+		} else if (!step[k].flush && same_text(step[k].object, step[i].object)) {
+			p->store[i] = late ? k : SIZE_MAX;
+			return;
+		}
+	}
+}
+
 static bool is_shown(const struct page *p, size_t i)
 {
 	const struct fl_story_step *st = &p->story->step[i];
 
-	return p->how->engine || st->op || st->flush || (p->how->last && i + 1 == p->story->steps);
+	if (st->flush)
+		return p->how->engine || p->store[i] != SIZE_MAX;
+	return p->how->engine || st->op || (p->how->last && i + 1 == p->story->steps);
 }
 
 static bool goes_on(const struct page *p, size_t i, size_t j)
@@ -137,20 +160,27 @@ static void add_stop(const struct page *p, const struct stretch *s, size_t next,
 	const struct fl_story_step *n = next < story->steps ? &story->step[next] : NULL;
 	size_t own = next;
 
+	/* After a flush anybody may go, and nobody was made to wait. */
+	if (story->step[s->last].flush || (n && n->flush))
+		return;
 	if (n && n->switched && n->preempted && n->thread != s->thread) {
 		add(cell, at, "\n! preempted by %s", story->name[n->thread]);
 		return;
 	}
-	if (s->ends || !story->step[s->last].op || (n && n->thread == s->thread))
+	if ((s->ends || !story->step[s->last].op || (n && n->thread == s->thread)) && (n || !p->how->last))
 		return;
 	while (own < story->steps && (story->step[own].thread != s->thread || story->step[own].flush))
 		own++;
-	if (own == story->steps)
-		add(cell, at, n ? "\n. does not go on" : "");
+	if (own == story->steps && !n && p->how->last)
+		add(cell, at, "\n* %s", p->how->last);
+	else if (own == story->steps)
+		add(cell, at, p->how->last ? "\n. waits" : "\n. waits for ever");
 	else if (story->step[own].kind == FL_ACCESS_LOCK)
 		add(cell, at, "\n. waits for a lock");
-	else
-		add(cell, at, "\n. %s", story->step[own].kind == FL_ACCESS_PARK ? "sleeps" : "waits");
+	else if (story->step[own].kind == FL_ACCESS_PARK)
+		add(cell, at, "\n. sleeps");
+	else if (story->step[own].kind == FL_ACCESS_OTHER || story->step[own].kind == FL_ACCESS_BARRIER)
+		add(cell, at, "\n. waits");
 }
 
 /* The name that the operation binds is not said twice in one cell. */
@@ -168,8 +198,11 @@ static void add_head(const struct page *p, const struct stretch *s, char *cell, 
 
 	if (p->named)
 		add(cell, at, "%s: ", p->story->name[s->thread]);
-	if (st->flush)
-		add(cell, at, "~ %s leaves the store buffer", st->object ? st->object : "a store");
+	if (st->flush && p->store[s->first] == SIZE_MAX)
+		add(cell, at, "~ a store leaves the buffer");
+	else if (st->flush)
+		add(cell, at, "~ what step %u stored leaves the buffer: %s", p->story->step[p->store[s->first]].index,
+		    st->object ? st->object : "");
 	else if (st->op && s->begins)
 		add(cell, at, "%u: %s", st->op_line, st->op);
 	else if (st->op)
@@ -293,11 +326,16 @@ void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_col
 	size_t next;
 
 	p.op = calloc(story->steps + 1, sizeof(*p.op));
-	if (!p.op) {
+	p.store = calloc(story->steps + 1, sizeof(*p.store));
+	if (!p.op || !p.store) {
+		free(p.op);
+		free(p.store);
 		fprintf(out, "%s(out of memory: the run cannot be shown)\n", columns->indent);
 		return;
 	}
 	number_ops(&p);
+	for (size_t i = 0; i < story->steps; i++)
+		find_late(&p, i);
 	lay_out(&p);
 	print_head(&p);
 	for (size_t i = 0; i < story->steps; i = next) {
@@ -311,4 +349,5 @@ void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_col
 		print_stretch(&p, &s, next);
 	}
 	free(p.op);
+	free(p.store);
 }

@@ -120,12 +120,12 @@ int fl_story_replay(const struct fl_scenario *s, const struct fl_cut *cut, const
 		    const char *id, struct fl_story *story, struct fl_explore_report *report, char **error);
 struct fl_columns {
 	unsigned width;
-	bool engine; /* every step of the engine, too */
-	bool last;   /* what was found was found in the last step, so it is shown whatever it is */
+	bool engine;      /* every step of the engine, too */
+	const char *last; /* what was found in the last step; NULL: nothing, or at the end of the run */
 	const char *indent;
 };
-/* Is a finding of this kind one of the step in which it shows (or of the end of the run)? */
-bool fl_story_last_matters(enum fl_explore_kind kind);
+/* For fl_columns.last: the kind's name, if a finding of it is one of the step in which it shows. */
+const char *fl_story_last(enum fl_explore_kind kind);
 void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns);
 
 /* Shrinking */

@@ -97,8 +97,10 @@ int fl_story_replay(const struct fl_scenario *s, const struct fl_cut *cut, const
 	return ret;
 }
 
-bool fl_story_last_matters(enum fl_explore_kind kind)
+const char *fl_story_last(enum fl_explore_kind kind)
 {
-	return kind == FL_EXPLORE_RACE || kind == FL_EXPLORE_FREED || kind == FL_EXPLORE_PANIC ||
-	       kind == FL_EXPLORE_CRASH;
+	bool matters = kind == FL_EXPLORE_RACE || kind == FL_EXPLORE_FREED || kind == FL_EXPLORE_PANIC ||
+		       kind == FL_EXPLORE_CRASH || kind == FL_EXPLORE_CHECK;
+
+	return matters ? fl_explore_kind_name(kind) : NULL;
 }

@@ -182,10 +182,8 @@ static void print_cut(FILE *out, const struct fl_verdict *v, const struct fl_cut
 static int print_columns(FILE *out, const struct fl_verdict *v, const struct fl_smallest *small,
 			 enum fl_explore_kind kind, char **error)
 {
-	const struct fl_columns columns = {.width = fl_show_width(out),
-					   .engine = v->engine,
-					   .last = fl_story_last_matters(kind),
-					   .indent = "    "};
+	const struct fl_columns columns = {
+		.width = fl_show_width(out), .engine = v->engine, .last = fl_story_last(kind), .indent = "    "};
 	struct fl_explore_report report;
 	struct fl_story story;
 
