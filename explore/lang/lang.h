@@ -242,7 +242,7 @@ enum fl_sc_gives {
 /*
  * One row for each op. What its arguments are, in their order:
  *   L location  R range  U userfaultfd  V value  T thread  C process, declared here  X variable  E condition
- *   A advice    M modes  O on or off    N +N or -N pages   > `to`    D userfaultfd, declared here   B a block, by hand
+ *   A advice    M modes  O on or off    N +N or -N pages   > `to` or pages=    D userfaultfd, declared here   B a block, by hand
  */
 struct fl_sc_op_row {
 	const char *name, *arguments;

@@ -38,8 +38,8 @@ enum fl_sc_memory {
 /*
  * map NAME [anon|shmem|hugetlb|file] [private|shared] [pages=N] [prot=rwx|none] [at=PAGE] [noreserve] [stack] [locked]
  * place NAME [pages=N] [at=PAGE]: a name for addresses; nothing is mapped there by it, and it may lie over mappings.
- * Mappings are placed by the scenario, page numbers within a window of 4096 pages; without at=, each at a page of its own with
- * a free page to both sides, all near enough to share a page table; a stack has 512 free pages below.
+ * Mappings are placed by the scenario, page numbers within a window of 4096 pages; without at=, each at a page of its own
+ * with a free page to both sides, all near enough to share a page table; a stack has 512 free pages below.
  * at= lets mappings touch (and merge), and puts them far (another page table: at=512).
  */
 struct fl_sc_map {
@@ -188,7 +188,7 @@ enum fl_sc_op {
 	FL_SC_MUNMAP,   /* munmap R */
 	FL_SC_MPROTECT, /* mprotect R prot= */
 	FL_SC_MADVISE,  /* madvise R ADVICE, or `ADVICE R`: dontneed, free, populate_read, ... as in madvise(2) */
-	FL_SC_MREMAP,   /* mremap R to L [pages=N] [dontunmap]: pages is the new length */
+	FL_SC_MREMAP,   /* mremap R [to L] [pages=N] [dontunmap]: one of to and pages=; pages is the new length */
 	FL_SC_MLOCK,    /* mlock R [onfault] */
 	FL_SC_MUNLOCK,  /* munlock R */
 	FL_SC_MINCORE,  /* mincore L: 1 if the page is there, else 0 */

@@ -156,9 +156,11 @@ static void parse_argument(struct fl_sc_parser *p, struct fl_sc_statement *st, c
 		fl_sc_parse_range(p, &st->range, argument == 'R');
 		break;
 	case '>':
-		fl_sc_expect(p, "to", "'to' and a place");
-		fl_sc_parse_range(p, &st->other, false);
-		st->has_other = true;
+		st->has_other = fl_sc_accept(p, "to");
+		if (st->has_other)
+			fl_sc_parse_range(p, &st->other, false);
+		else if (!fl_sc_at(p, "pages"))
+			fl_sc_expected(p, "'to' and a place, or pages=");
 		break;
 	case 'U':
 		st->object = parse_object(p, FL_SC_N_UFFD, "a userfaultfd");

@@ -107,7 +107,7 @@ static const struct {
 	{"map A\nmprotect A", "2:11", {"expected prot=, found the end of the file"}},
 	{"map A\nmprotect A r", "2:12", {"prot=", "'r'"}},
 	{"map A\nmadvise A dontned", "2:11", {"did you mean 'dontneed'?"}},
-	{"map A\nmremap A B", "2:10", {"expected 'to' and a place"}},
+	{"map A\nmremap A B", "2:10", {"expected 'to' and a place, or pages=, found 'B'"}},
 	{"map A\nuffd U missing A\ncopy U A", "3:9", {"expected fill= or from="}},
 	{"map A\nuffd U missing A\ncopy U A fill=1 from=A", "3:23", {"one of fill= and from="}},
 	{"map A\nuffd U missing A\ncopy U A fill=1 dontwake dontwake", "3:26", {"'dontwake' is there twice"}},
