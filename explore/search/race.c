@@ -101,22 +101,25 @@ static bool is_initial(const uint32_t *clock, uint32_t q, uint32_t seen, const u
 }
 
 /*
- * Events f and e race; e is process p's, with this clock. Let what does not come after f go first. A section that begins
- * after a callback was queued is no initial: were it to begin first, the callback would have to wait for it.
+ * Events f and e race; e is process p's, with this clock. Let what does not come after f go first.
+ *
+ * A section that begins after a callback was queued is no initial: were it to begin first, the callback would have to wait
+ * for it. If the call must come after f, and e does not need the section, then the section can come later.
  */
 static void reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock)
 {
 	const struct event *node = &s->event[f];
 	uint32_t covered = node->backtrack | node->sleep, initials = 0, seen = BIT(node->proc);
 	uint32_t first[FL_SEARCH_PROCS];
-	bool queued = false;
+	bool queued = false, queued_later = node->queues;
 
 	first[node->proc] = UINT32_MAX;
 	for (uint32_t g = f + 1; g < e; g++) {
 		uint32_t q = s->event[g].proc;
 		const uint32_t *of_g = clock_of(s, g);
 
-		queued |= s->event[g].queues && of_g[node->proc] <= f;
+		if (s->event[g].queues)
+			*(of_g[node->proc] > f ? &queued_later : &queued) = true;
 		if (seen & BIT(q))
 			continue;
 		seen |= BIT(q);
@@ -124,8 +127,9 @@ static void reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, con
 		if (of_g[node->proc] > f)
 			continue; /* after f, and all that follows in q */
 		first[q] = g;
-		if (!(node->enabled & BIT(q)) || (queued && s->event[g].kind == FL_STEP_BEGIN) ||
-		    !is_initial(of_g, q, seen, first))
+		if (s->event[g].kind == FL_STEP_BEGIN && (queued || (queued_later && clock[q] <= g)))
+			continue;
+		if (!(node->enabled & BIT(q)) || !is_initial(of_g, q, seen, first))
 			continue;
 		if (covered & BIT(q))
 			return;
@@ -275,12 +279,30 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 	s->quiet = 0;
 }
 
+/* Does event w conflict with this? *counts: by a count, which need not have come in this order. */
+static bool touched_by(const struct fl_search *s, uint32_t w, const struct fl_step_range *range, bool *counts)
+{
+	const struct fl_step_range *ranges = s->ranges.at;
+	uint32_t end = w + 1 < s->n ? s->event[w + 1].ranges : (uint32_t)s->ranges.n;
+
+	*counts = false;
+	if (s->event[w].wide)
+		return true;
+	for (uint32_t r = s->event[w].ranges; r < end; r++) {
+		if (!conflict(&ranges[r], range))
+			continue;
+		*counts = ranges[r].touch == FL_TOUCH_COUNT;
+		return true;
+	}
+	return false;
+}
+
 /* A step that waited for a value: another write than the last one may have hidden it. */
 static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const uint32_t *clock,
 			   const struct fl_step_range *range)
 {
-	const struct fl_step_range *ranges = s->ranges.at;
 	uint32_t last = s->shadow[WORD_LAST + p], covered = BIT(p);
+	bool counts;
 
 	if (last == e + 1)
 		last = s->event[e].prev;
@@ -293,15 +315,12 @@ static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const ui
 			covered |= BIT(ev->proc);
 			continue;
 		}
-		for (uint32_t r = ev->ranges; r < (w + 1 < s->n ? ev[1].ranges : s->ranges.n); r++) {
-			if (!conflict(&ranges[r], range))
-				continue;
-			if (last <= w && !(ev->enabled & BIT(p)) && ranges[r].touch != FL_TOUCH_COUNT)
-				continue; /* there it waited as well */
-			if (!s->callbacks || clock[s->callbacks - 1] <= w + 1 || !callbacks_held(s, w, e, clock))
-				reverse(s, w, e, p, clock);
-			break;
-		}
+		if (!touched_by(s, w, range, &counts))
+			continue;
+		if (last <= w && !(ev->enabled & BIT(p)) && !counts)
+			continue; /* there it waited as well */
+		if (!s->callbacks || clock[s->callbacks - 1] <= w + 1 || !callbacks_held(s, w, e, clock))
+			reverse(s, w, e, p, clock);
 	}
 }
 
