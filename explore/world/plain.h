@@ -1,20 +1,75 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain accesses, and the blocks that are reached. The hooks of the compiler come here.
+ * Data races: plain accesses, clocks, and what orders them; and the blocks of code that are reached. See plain.c, order.c
+ * and cover.c.
  *
  * No locks: one OS thread.
  */
 #ifndef FL_WORLD_PLAIN_H
 #define FL_WORLD_PLAIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "world.h"
+
+/* An access, for what follows: the sum of these. Neither: a plain read. */
+#define FL_PLAIN_WRITE 1u
+#define FL_PLAIN_ATOMIC 2u
+
+#define FL_CLOCK 16 /* words of a clock: one for each fiber, and some to round */
+
+struct fl_clock {
+	uint32_t at[FL_CLOCK];
+};
+
+/* Saved and restored with the run. */
+struct fl_order {
+	struct fl_clock now[FL_WORLD_FIBERS];      /* of each fiber */
+	struct fl_clock acquired[FL_WORLD_FIBERS]; /* what its relaxed loads would give it at a fence */
+	struct fl_clock released[FL_WORLD_FIBERS]; /* what its relaxed stores give, since its last fence */
+	struct fl_clock sections;                  /* the ends of sections */
+	struct fl_clock queued;                    /* the calls whose callbacks have begun */
+	struct fl_clock callbacks;                 /* the callbacks that are over */
+	uint32_t log;                              /* entries in the log of changes */
+};
+extern struct fl_order fl_order;
+
+static inline bool fl_plain_on(void)
+{
+	return !fl_world.options->no_plain;
+}
+
+/* Who runs, for the hooks: its fiber; -1: nobody, or nothing is to be seen. */
+extern int fl_plain_proc;
 
 /* The running fiber reads or writes n bytes at p by ordinary code at pc. */
 void fl_plain_read(const void *p, size_t n, void *pc);
 void fl_plain_write(const void *p, size_t n, void *pc);
 
-/* The block that pc lies in is reached. */
+FL_MUST_CHECK bool fl_plain_open(void);
+void fl_plain_close(void);
+/* Fiber p begins the step of this point. False: that is a finding. */
+bool fl_plain_step(unsigned p, const struct fl_fiber_point *point, bool buffered);
+/* A buffered store of fiber p, made when its own time was `clock`, reaches memory. */
+void fl_plain_flush(unsigned p, const volatile void *address, bool release, uint32_t clock);
+/* Forget changes back to where the log had so many entries. */
+void fl_plain_undo(uint32_t log);
+/* What was found last, into fl_world.text. */
+void fl_plain_describe(void);
+
+/* plain.c to order.c: the clock of what was released at p; NULL: nothing ever was (and make is false), or no memory */
+struct fl_clock *fl_plain_sync(const volatile void *p, bool make);
+/* Before *c changes. */
+void fl_plain_log_clock(struct fl_clock *c);
+/* An access of fiber p; false: a race. */
+bool fl_plain_access(unsigned p, const volatile void *at, size_t n, unsigned kind, const void *where);
+
+/* cover.c */
+FL_MUST_CHECK bool fl_cover_open(void);
 void fl_cover_block(void *pc);
+void fl_cover_count(uint32_t *reached, uint32_t *all);
+void fl_cover_close(void);
+
+/* where.c: "function, file.c:12" of code at pc, or "code" if that is not known; good until the next exploration */
+const char *fl_where(const void *pc);
+void fl_where_close(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "leave.h"
+#include "plain.h"
 #include "result.h"
 #include "tso.h"
 #include "world.h"
@@ -57,6 +58,11 @@ static void driver_free(void *arg, void *p, size_t size)
 	uint32_t slot, n;
 
 	(void)arg;
+	if (fl_plain_proc >= 0 && !fl_memory_is_freed(p, 1) &&
+	    !fl_plain_access((unsigned)fl_plain_proc, p, size, FL_PLAIN_WRITE, (const char *)fl_port_free + 1)) {
+		fl_finding(FL_EXPLORE_RACE, "%s", "");
+		fl_world_leave();
+	}
 	fl_memory_free(p, size);
 	if (fl_tso_on() && fl_world_current() >= 0)
 		fl_tso_forget((unsigned)fl_world_current(), p, size);
@@ -105,8 +111,11 @@ static bool make_fibers(void)
 static void run_prologue(void)
 {
 	fl_world.prologue = true;
-	for (unsigned i = 0; i < fl_world.fibers && !fl_world.kind; i++)
+	for (unsigned i = 0; i < fl_world.fibers && !fl_world.kind; i++) {
+		fl_plain_proc = fl_plain_on() ? (int)i : -1;
 		fl_fiber_drive(fl_world.thread[i].fiber);
+		fl_plain_proc = -1;
+	}
 	fl_world.prologue = false;
 }
 
@@ -195,6 +204,9 @@ static int explore_all(struct exploration *x)
 	while (fl_search_begin(fl_world.search, &keep)) {
 		begin_run(keep);
 		run(keep);
+		fl_plain_proc = -1;
+		if (fl_world.kind == FL_EXPLORE_RACE && !fl_world.text[0])
+			fl_plain_describe();
 		waiting = fl_step_waiting();
 		if (!fl_world.cut && !fl_world.kind && !fl_world.stuck)
 			finish();
@@ -226,6 +238,7 @@ static void fill_in(struct exploration *x)
 	r->longest = stats.longest;
 	r->choice_points = stats.choice_points;
 	r->switches = fl_world.switches;
+	fl_cover_count(&r->blocks_reached, &r->blocks);
 	r->seconds = now() - x->start;
 	fl_report_finish(r);
 }
@@ -276,8 +289,12 @@ static int explore_world(struct exploration *x, char **error)
 	fl_world.search = make_search(&why);
 	if (!fl_world.search)
 		return fail(error, fl_world.options->replay || fl_world.options->state ? -FL_EINVAL : -FL_ENOMEM, why);
+	if (fl_plain_on() && !fl_plain_open())
+		return fail(error, -FL_ENOMEM, "there is no memory to watch plain accesses");
 	run_prologue();
 	if (fl_world.kind) {
+		if (!fl_world.text[0])
+			fl_plain_describe();
 		err = fl_report_finding(x->report, 0) ? 0 : -FL_ENOMEM;
 		fill_in(x);
 		return err;
@@ -304,6 +321,9 @@ static void tear_down(void)
 	fl_snapshot_close();
 	fl_crash_close();
 	fl_fiber_set_driver(NULL);
+	fl_plain_close();
+	fl_cover_close();
+	fl_where_close();
 	fl_memory_close();
 	fl_objects_close();
 	memset(&fl_world, 0, sizeof(fl_world));
@@ -334,8 +354,8 @@ int fl_explore(const struct fl_explore_test *test, const struct fl_explore_optio
 	driver.hooks = options->memory == FL_EXPLORE_TSO ? &fl_tso_hooks : NULL;
 	memset(&fl_tso, 0, sizeof(fl_tso));
 	fl_fiber_set_driver(&driver);
-	if (!fl_crash_open())
-		err = fail(error, -FL_ENOMEM, "there is no memory for a signal stack");
+	if (!fl_crash_open() || !fl_cover_open())
+		err = fail(error, -FL_ENOMEM, "there is no memory for a signal stack, or to count blocks");
 	else if (!set_up())
 		err = fl_report_finding(report, 0) ? 0 : -FL_ENOMEM;
 	else if (!make_fibers())

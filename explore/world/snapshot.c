@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "layout.h"
+#include "plain.h"
 #include "tso.h"
 #include "world.h"
 
@@ -108,6 +109,8 @@ static bool save(struct image *i)
 		return false;
 	if (fl_tso_on() && !put(i, &fl_tso, sizeof(fl_tso)))
 		return false;
+	if (fl_plain_on() && !put(i, &fl_order, sizeof(fl_order)))
+		return false;
 	for (unsigned f = 0; f < fl_world.fibers; f++) {
 		unsigned heap = FL_HEAP_FIBERS + f;
 
@@ -132,6 +135,10 @@ static void load(const struct image *i)
 	from = get(from, &fl_run, sizeof(fl_run));
 	if (fl_tso_on())
 		from = get(from, &fl_tso, sizeof(fl_tso));
+	if (fl_plain_on()) {
+		fl_plain_undo(((const struct fl_order *)(const void *)from)->log);
+		from = get(from, &fl_order, sizeof(fl_order));
+	}
 	for (unsigned f = 0; f < fl_world.fibers; f++) {
 		unsigned heap = FL_HEAP_FIBERS + f;
 

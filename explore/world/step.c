@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "layout.h"
+#include "plain.h"
 #include "tso.h"
 #include "world.h"
 
@@ -130,7 +131,7 @@ static bool is_ready(unsigned p)
 
 	if (!fl_run.await[p].ready)
 		return true;
-	fl_world.thinking = true;
+	fl_world.thinking = true; /* and its plain reads are nobody's */
 	ready = fl_run.await[p].ready(fl_run.await[p].arg);
 	fl_world.thinking = false;
 	return ready;
@@ -274,7 +275,20 @@ static bool flush(unsigned p)
 		return false;
 	}
 	fl_tso_flush(fiber);
+	if (e->size && fl_plain_on())
+		fl_plain_flush(fiber, (const void *)e->address, e->site->order != FL_ORDER_RELAXED, e->clock);
 	return true;
+}
+
+/* What p's step means to data races. Returns false if that is a finding. */
+static bool watch(unsigned p)
+{
+	const struct fl_fiber_point *point = &fl_run.point[p];
+
+	if (!fl_plain_on())
+		return true;
+	fl_plain_proc = (int)p;
+	return fl_plain_step(p, point, fl_tso_on() && fl_tso_is_buffered(point));
 }
 
 /* Somebody's next step is begun: whose; -1: none, and why is known. */
@@ -314,7 +328,7 @@ struct fl_fiber *fl_step_decide(struct fl_fiber *self)
 		if (!flush((unsigned)p))
 			return NULL;
 	}
-	if (FL_UNLIKELY(examine((unsigned)p)))
+	if (FL_UNLIKELY(examine((unsigned)p)) || !watch((unsigned)p))
 		return NULL;
 	if (fl_world.thread[p].fiber != self)
 		fl_world.switches++;
@@ -328,6 +342,7 @@ struct fl_fiber *fl_step_next(void *arg, struct fl_fiber *f, const struct fl_fib
 	(void)arg;
 	if (FL_UNLIKELY(fl_world.thinking))
 		return f;
+	fl_plain_proc = -1;
 	p = fl_fiber_id(f) - fl_fiber_id(fl_world.thread[0].fiber);
 	if (point) {
 		fl_run.point[p] = *point;

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "layout.h"
+#include "plain.h"
 
 struct fl_tso fl_tso;
 
@@ -185,6 +186,8 @@ static void on_store(void *arg, volatile void *p, const void *value, const struc
 	e->op = fl_run.op[fl_world_current()].text;
 	memcpy(&e->value, value, site->size);
 	b->pushed++;
+	if (fl_plain_on() && site->order != FL_ORDER_RELAXED)
+		e->clock = fl_order.now[fl_world_current()].at[fl_world_current()]++;
 }
 
 const struct fl_access_hooks fl_tso_hooks = {.load = on_load, .store = on_store};

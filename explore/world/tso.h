@@ -15,7 +15,8 @@ struct fl_tso_entry {
 	uintptr_t address;
 	uint64_t value;
 	const struct fl_access_site *site;
-	uint32_t size; /* 0: the object was freed by its own thread; nobody can see the store */
+	uint32_t size;  /* 0: the object was freed by its own thread; nobody can see the store */
+	uint32_t clock; /* its fiber's, when the store was made: for data races */
 	uint32_t op_line;
 	const char *op;
 };

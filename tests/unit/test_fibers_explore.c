@@ -188,6 +188,85 @@ static void store_buffering_tso(void **state)
 	fl_explore_report_free(&r);
 }
 
+static uint32_t plain_data;
+
+static void publish(void *flag)
+{
+	plain_data = 42;
+	fl_store_release((uint32_t *)flag, 1);
+}
+
+static void publish_relaxed(void *flag)
+{
+	plain_data = 42;
+	fl_store((uint32_t *)flag, 1);
+}
+
+static void consume(void *flag)
+{
+	if (fl_load_acquire((uint32_t *)flag))
+		w.r[0] = plain_data;
+}
+
+static void setup_message(void (*publisher)(void *))
+{
+	keep_all();
+	plain_data = 0;
+	fl_explore_keep(&plain_data, sizeof(plain_data));
+	fl_explore_name(&plain_data, sizeof(plain_data), "data");
+	fl_explore_thread("publisher", publisher, &w.x);
+	fl_explore_thread("consumer", consume, &w.x);
+}
+
+static void setup_right_message(void *unused)
+{
+	(void)unused;
+	setup_message(publish);
+}
+
+static void setup_wrong_message(void *unused)
+{
+	(void)unused;
+	setup_message(publish_relaxed);
+}
+
+static void message(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
+	struct fl_explore_report r;
+
+	(void)state;
+	for (int tso = 0; tso < 2; tso++) {
+		options.memory = tso ? FL_EXPLORE_TSO : FL_EXPLORE_SC;
+		r = explore(setup_right_message, say_two, &options);
+		assert_int_equal(r.findings, 0);
+		assert_int_equal(r.outcomes, 2);
+		assert_true(has_outcome(&r, "00") && has_outcome(&r, "420"));
+		fl_explore_report_free(&r);
+	}
+}
+
+static void message_race(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
+	struct fl_explore_report r;
+
+	(void)state;
+	for (int tso = 0; tso < 2; tso++) {
+		options.memory = tso ? FL_EXPLORE_TSO : FL_EXPLORE_SC;
+		r = explore(setup_wrong_message, say_two, &options);
+		expect_finding(&r, FL_EXPLORE_RACE,
+			       "data: plain write by publisher in publish_relaxed (test_fibers_explore.c:");
+		expect_finding(&r, FL_EXPLORE_RACE, "and plain read by consumer in consume (test_fibers_explore.c:");
+		expect_replay(setup_wrong_message, say_two, &r, options);
+		fl_explore_report_free(&r);
+	}
+	options.no_plain = true;
+	r = explore(setup_wrong_message, say_two, &options);
+	assert_int_equal(r.findings, 0);
+	fl_explore_report_free(&r);
+}
+
 static void dead_lock(void **state)
 {
 	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
@@ -202,10 +281,9 @@ static void dead_lock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(store_buffering),
-		cmocka_unit_test(store_buffering_tso),
-		cmocka_unit_test(dead_lock),
-		cmocka_unit_test(random_store_buffering),
+		cmocka_unit_test(store_buffering),  cmocka_unit_test(store_buffering_tso),
+		cmocka_unit_test(message),          cmocka_unit_test(message_race),
+		cmocka_unit_test(dead_lock),        cmocka_unit_test(random_store_buffering),
 		cmocka_unit_test(random_dead_lock),
 	};
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which blocks of the watched code are reached. Each begins with a call of __sanitizer_cov_trace_pc; how many there are is
+ * found by looking for such calls in the program's text.
+ *
+ * No locks: one OS thread.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plain.h"
+
+void __sanitizer_cov_trace_pc(void);
+
+static struct {
+	uintptr_t start;
+	size_t size;
+	unsigned char *reached; /* a byte for each of the text's */
+} c;
+
+/* The text of the main program, which comes first. */
+static int find_text(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size;
+	(void)unused;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X)) {
+			c.start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+			c.size = info->dlpi_phdr[i].p_memsz;
+		}
+	}
+	return 1;
+}
+
+bool fl_cover_open(void)
+{
+	dl_iterate_phdr(find_text, NULL);
+	c.reached = calloc(c.size + 1, 1);
+	return c.reached != NULL;
+}
+
+void fl_cover_block(void *pc)
+{
+	if (FL_LIKELY(c.reached && (uintptr_t)pc - c.start < c.size))
+		c.reached[(uintptr_t)pc - c.start] = 1;
+}
+
+void fl_cover_count(uint32_t *reached, uint32_t *all)
+{
+#if defined(__x86_64__)
+	const unsigned char *text = (const unsigned char *)c.start;
+	uintptr_t hook = (uintptr_t)__sanitizer_cov_trace_pc;
+	int32_t distance;
+
+	for (size_t i = 0; i + 5 <= c.size; i++) {
+		if (text[i] != 0xe8)
+			continue;
+		memcpy(&distance, text + i + 1, sizeof(distance));
+		if (c.start + i + 5 + (uintptr_t)(intptr_t)distance != hook)
+			continue;
+		++*all;
+		*reached += c.reached[i + 5];
+	}
+#else
+	(void)reached;
+	(void)all;
+#endif
+}
+
+void fl_cover_close(void)
+{
+	free(c.reached);
+	memset(&c, 0, sizeof(c));
+}

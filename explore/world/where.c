@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where in the source code is: functions and lines of this very program, by its debug information.
+ *
+ * No locks: one OS thread.
+ */
+#include <elfutils/libdwfl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plain.h"
+
+struct known {
+	const void *pc;
+	char *text;
+};
+
+static struct {
+	Dwfl *dwfl;
+	bool tried;
+	struct known *known;
+	size_t n;
+} w;
+
+static Dwfl *open_self(void)
+{
+	static const Dwfl_Callbacks callbacks = {
+		.find_elf = dwfl_linux_proc_find_elf,
+		.find_debuginfo = dwfl_standard_find_debuginfo,
+	};
+	Dwfl *dwfl;
+
+	if (w.tried)
+		return w.dwfl;
+	w.tried = true;
+	dwfl = dwfl_begin(&callbacks);
+	if (!dwfl)
+		return NULL;
+	if (dwfl_linux_proc_report(dwfl, getpid()) || dwfl_report_end(dwfl, NULL, NULL)) {
+		dwfl_end(dwfl);
+		return NULL;
+	}
+	return w.dwfl = dwfl;
+}
+
+static char *look_up(const void *pc)
+{
+	Dwarf_Addr address = (Dwarf_Addr)(uintptr_t)pc - 1; /* pc is where a call returns to */
+	Dwfl *dwfl = open_self();
+	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, address) : NULL;
+	Dwfl_Line *line = module ? dwfl_module_getsrc(module, address) : NULL;
+	const char *function = module ? dwfl_module_addrname(module, address) : NULL;
+	const char *file = NULL, *slash;
+	char text[256];
+	int n = 0;
+
+	if (line)
+		file = dwfl_lineinfo(line, NULL, &n, NULL, NULL, NULL);
+	slash = file ? strrchr(file, '/') : NULL;
+	if (file)
+		snprintf(text, sizeof(text), "%s (%s:%d)", function ? function : "code", slash ? slash + 1 : file, n);
+	else
+		snprintf(text, sizeof(text), "%s", function ? function : "code without a name");
+	return strdup(text);
+}
+
+const char *fl_where(const void *pc)
+{
+	struct known *grown;
+	char *text;
+
+	for (size_t i = 0; i < w.n; i++)
+		if (w.known[i].pc == pc)
+			return w.known[i].text;
+	grown = realloc(w.known, (w.n + 1) * sizeof(*grown));
+	if (!grown)
+		return "code";
+	w.known = grown;
+	text = look_up(pc);
+	if (!text)
+		return "code";
+	w.known[w.n++] = (struct known){.pc = pc, .text = text};
+	return text;
+}
+
+void fl_where_close(void)
+{
+	for (size_t i = 0; i < w.n; i++)
+		free(w.known[i].text);
+	free(w.known);
+	if (w.dwfl)
+		dwfl_end(w.dwfl);
+	memset(&w, 0, sizeof(w));
+}
