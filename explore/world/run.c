@@ -17,6 +17,8 @@
 #include "tso.h"
 #include "world.h"
 
+#pragma weak fl_search_save
+
 #define EVENTS 20000
 
 struct fl_world fl_world;
@@ -305,7 +307,7 @@ static int explore_world(struct exploration *x, char **error)
 	if (err < 0)
 		return fail(error, err, "there is no memory for the report");
 	x->report->complete = err == 0 && fl_world.options->search <= FL_EXPLORE_BOUNDED && !fl_world.options->replay;
-	if (err > 0 && x->stopped)
+	if (err > 0 && x->stopped && fl_search_save)
 		x->report->state = fl_search_save(fl_world.search);
 	if (x->why)
 		err = fail(error, fl_world.options->replay ? -FL_EINVAL : -FL_ENOMEM, x->why);
