@@ -2,9 +2,9 @@
 /*
  * Results and shared variables, and how threads wait for them.
  *
- * A cell that only its own thread reads is plain and costs no step. Another's is reached by one sequentially consistent
- * access of its word, and the value is read or written before the next step begins; so it is as if the value itself
- * were atomic, whatever its size.
+ * Only its own thread reads a result, so it is plain and costs no step. A variable is reached by one sequentially
+ * consistent access of its word, and the value is read or written before the next step begins; so it is as if the value
+ * itself were atomic, whatever its size.
  */
 #include "explore/exec/exec_int.h"
 
@@ -137,8 +137,6 @@ static struct fl_word *word_of(const struct fl_stage *st, const struct fl_sc_exp
 		return NULL;
 	if (e->kind == FL_SC_E_VAR)
 		return st->variable[e->index].word;
-	if (e->kind == FL_SC_E_RESULT)
-		return st->result[e->index].word;
 	w = word_of(st, e->left);
 	if (!w)
 		w = word_of(st, e->right);
@@ -179,10 +177,6 @@ void fl_exec_stir(struct fl_exec *x, unsigned t)
 	for (size_t i = 0; i < x->s->variables; i++) {
 		if (st->variable[i].word == &st->variable[i].own)
 			stir(&st->variable[i].own, t);
-	}
-	for (size_t i = 0; i < x->s->results; i++) {
-		if (st->result[i].word == &st->result[i].own)
-			stir(&st->result[i].own, t);
 	}
 	for (size_t i = 0; i < x->s->uffds; i++) {
 		if (x->waited[i])

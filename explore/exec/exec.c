@@ -27,14 +27,12 @@ static bool make_lists(struct fl_exec *x)
 	x->thread = calloc(s->threads + 1, sizeof(*x->thread));
 	x->forker = calloc(s->processes + 1, sizeof(*x->forker));
 	x->leaves = calloc(s->processes + 1, sizeof(*x->leaves));
-	x->shared = calloc(s->results + 1, sizeof(*x->shared));
-	x->together = calloc(s->variables + s->results + 1, sizeof(*x->together));
+	x->together = calloc(s->variables + 1, sizeof(*x->together));
 	x->waited = calloc(s->uffds + 1, sizeof(*x->waited));
 	x->closed = calloc(s->uffds + 1, sizeof(*x->closed));
 	x->nonblock = calloc(s->uffds + 1, sizeof(*x->nonblock));
 	x->seen = calloc(s->properties + 1, sizeof(*x->seen));
-	return x->thread && x->forker && x->leaves && x->shared && x->together && x->waited && x->closed &&
-	       x->nonblock && x->seen;
+	return x->thread && x->forker && x->leaves && x->together && x->waited && x->closed && x->nonblock && x->seen;
 }
 
 struct fl_exec *fl_exec_new(const struct fl_scenario *s, char **error)
@@ -72,7 +70,6 @@ void fl_exec_free(struct fl_exec *x)
 	free(x->thread);
 	free(x->forker);
 	free(x->leaves);
-	free(x->shared);
 	free(x->together);
 	free(x->waited);
 	free(x->closed);

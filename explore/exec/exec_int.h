@@ -114,8 +114,7 @@ struct fl_exec {
 	struct fl_exec_thread *thread;
 	unsigned *forker; /* by process made by fork: the thread that makes it */
 	bool *leaves;     /* by process: some thread of it says exit, so they all really leave */
-	bool *shared;     /* by result: another thread reads it */
-	bool *together;   /* by variable, then by result: some await looks at this one and another */
+	bool *together;   /* by variable: some await looks at this one and another */
 	bool *waited;     /* by userfaultfd: there is a wait */
 	bool *closed;     /* by userfaultfd: there is a close */
 	bool *nonblock;   /* by userfaultfd: opened so */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What can be known of a scenario without running it. It decides which steps the executor's own words need: a result that
- * nobody else reads, or a userfaultfd that is never closed, costs none.
+ * What can be known of a scenario without running it. It decides which steps the executor's own words need: a
+ * userfaultfd that is never closed, or that nobody waits for, costs none.
  *
  * No locks: one thread.
  */
@@ -18,22 +18,16 @@ struct finder {
 	char *error;
 };
 
-/* Results of others become shared. Counts the variables in e. */
-static unsigned find_in_expr(struct finder *f, const struct fl_sc_expr *e)
+static unsigned count_variables(const struct fl_sc_expr *e)
 {
-	const struct fl_scenario *s = f->x->s;
-	unsigned n = 0;
+	unsigned n;
 
 	if (!e)
 		return 0;
-	if (e->kind == FL_SC_E_RESULT && s->result[e->index].thread != f->thread &&
-	    s->result[e->index].thread != FL_SC_SETUP)
-		f->x->shared[e->index] = true;
-	/* A result of another thread is waited for as a variable is. */
-	n += e->kind == FL_SC_E_VAR || (e->kind == FL_SC_E_RESULT && f->x->shared[e->index]);
-	n += find_in_expr(f, e->left) + find_in_expr(f, e->right);
+	n = e->kind == FL_SC_E_VAR;
+	n += count_variables(e->left) + count_variables(e->right);
 	for (size_t i = 0; i < e->members; i++)
-		n += find_in_expr(f, e->member[i]);
+		n += count_variables(e->member[i]);
 	return n;
 }
 
@@ -43,8 +37,6 @@ static void mark_together(struct fl_exec *x, const struct fl_sc_expr *e)
 		return;
 	if (e->kind == FL_SC_E_VAR)
 		x->together[e->index] = true;
-	else if (e->kind == FL_SC_E_RESULT)
-		x->together[x->s->variables + e->index] = true;
 	mark_together(x, e->left);
 	mark_together(x, e->right);
 	for (size_t i = 0; i < e->members; i++)
@@ -132,8 +124,7 @@ static void find_in_body(struct finder *f, const struct fl_sc_statement *st, siz
 
 	for (; !f->error && n; n--, st++) {
 		find_in_statement(f, st);
-		find_in_expr(f, st->value);
-		if (find_in_expr(f, st->condition) > 1 && st->op == FL_SC_AWAIT)
+		if (st->op == FL_SC_AWAIT && count_variables(st->condition) > 1)
 			mark_together(f->x, st->condition);
 		f->again = again || st->op == FL_SC_REPEAT;
 		find_in_body(f, st->body, st->bodies);
@@ -191,16 +182,13 @@ char *fl_exec_find_facts(struct fl_exec *x)
 	struct finder f = {.x = x};
 
 	x->silent = s->uffds > 1;
-	/* Twice: who waits for a result must know that it is shared, and another thread's text may be what says so. */
-	for (int round = 0; !f.error && round < 2; round++) {
-		for (size_t i = 0; i < s->processes; i++)
-			x->forker[i] = FL_EXEC_NOBODY;
-		for (f.thread = 0; !f.error && f.thread <= s->threads; f.thread++) {
-			if (f.thread < s->threads)
-				find_in_body(&f, s->thread[f.thread].body, s->thread[f.thread].bodies);
-			else
-				find_in_body(&f, s->setup, s->setups);
-		}
+	for (size_t i = 0; i < s->processes; i++)
+		x->forker[i] = FL_EXEC_NOBODY;
+	for (f.thread = 0; !f.error && f.thread <= s->threads; f.thread++) {
+		if (f.thread < s->threads)
+			find_in_body(&f, s->thread[f.thread].body, s->thread[f.thread].bodies);
+		else
+			find_in_body(&f, s->setup, s->setups);
 	}
 	if (f.error)
 		return f.error;

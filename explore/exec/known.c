@@ -32,17 +32,26 @@ struct digest {
 	uint64_t lane[4];
 };
 
+static inline uint64_t word(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
 /* n: a multiple of 64, as all heaps are used up in granules. */
 static void add(struct digest *d, const void *p, size_t n)
 {
-	const uint64_t odd[4] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb, 0xd6e8feb86659fd93};
-	uint64_t w[8];
+	uint64_t a = d->lane[0], b = d->lane[1], c = d->lane[2], e = d->lane[3];
 
-	for (const char *at = p, *end = at + n; at < end; at += sizeof(w)) {
-		memcpy(w, at, sizeof(w));
-		for (int i = 0; i < 4; i++)
-			d->lane[i] = fold(d->lane[i] ^ w[i], odd[i] ^ w[i + 4]);
+	for (const char *at = p, *end = at + n; at < end; at += FL_MEMORY_GRANULE) {
+		a = fold(a ^ word(at), word(at + 8) ^ 0x9e3779b97f4a7c15);
+		b = fold(b ^ word(at + 16), word(at + 24) ^ 0xbf58476d1ce4e5b9);
+		c = fold(c ^ word(at + 32), word(at + 40) ^ 0x94d049bb133111eb);
+		e = fold(e ^ word(at + 48), word(at + 56) ^ 0xd6e8feb86659fd93);
 	}
+	*d = (struct digest){{a, b, c, e}};
 }
 
 static void add_number(struct digest *d, uint64_t number)

@@ -9,9 +9,6 @@
  *
  * No locks: one thread.
  */
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "explore/exec/exec.h"
@@ -23,17 +20,41 @@ struct line {
 	size_t size, used;
 };
 
-FL_PRINTF(2, 3) static void add(struct line *l, const char *format, ...)
+/* By hand: a line is printed for every run. */
+static void add_bytes(struct line *l, const char *text, size_t n)
 {
-	size_t at = l->used < l->size ? l->used : l->size;
-	va_list args;
-	int n;
+	if (l->used < l->size) {
+		size_t room = l->size - l->used - 1, part = n < room ? n : room;
 
-	va_start(args, format);
-	n = vsnprintf(l->buf + at, l->size - at, format, args);
-	va_end(args);
-	if (n > 0)
-		l->used += (size_t)n;
+		memcpy(l->buf + l->used, text, part);
+		l->buf[l->used + part] = 0;
+	}
+	l->used += n;
+}
+
+static void add(struct line *l, const char *text)
+{
+	add_bytes(l, text, strlen(text));
+}
+
+static void add_unsigned(struct line *l, uint64_t n, unsigned base)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = "0123456789abcdef"[n % base];
+	while (n /= base);
+	if (base == 16)
+		add_bytes(l, "0x", 2);
+	add_bytes(l, digits + at, sizeof(digits) - at);
+}
+
+static void add_number(struct line *l, int64_t n)
+{
+	if (n < 0)
+		add_bytes(l, "-", 1);
+	add_unsigned(l, n < 0 ? -(uint64_t)n : (uint64_t)n, 10);
 }
 
 static void add_value(struct line *l, int64_t value)
@@ -41,11 +62,19 @@ static void add_value(struct line *l, int64_t value)
 	const char *name = value < 0 ? fl_sc_value_name(value) : NULL;
 
 	if (name)
-		add(l, "%s", name);
+		add(l, name);
 	else if (value < 10)
-		add(l, "%" PRId64, value);
+		add_number(l, value);
 	else
-		add(l, "0x%" PRIx64, (uint64_t)value);
+		add_unsigned(l, (uint64_t)value, 16);
+}
+
+/* before NAME after */
+static void add_name(struct line *l, const char *before, const char *name, const char *after)
+{
+	add(l, before);
+	add(l, name);
+	add(l, after);
 }
 
 int fl_outcome_value(char *buf, size_t size, int64_t value)
@@ -62,20 +91,28 @@ static void separate(struct line *l)
 		add(l, " ");
 }
 
-/* A mapping's place, offset bytes (two's complement) from its start: A, A+8, A[1], A[1]+8, A-8. */
-static void add_location(struct line *l, const struct fl_sc_map *m, uint64_t offset)
+/* A mapping's place, offset bytes (two's complement) from its start: A, A+8, A[1], A[1]+8, A-8; A[1:3]. */
+static void add_location(struct line *l, const struct fl_sc_map *m, uint64_t offset, uint64_t length)
 {
-	uint64_t page = offset >> 12, rest = offset & 0xfff;
-
-	add(l, "%s", m->name);
+	add(l, m->name);
 	if ((int64_t)offset < 0) {
-		add(l, "-%" PRIu64, -offset);
+		add(l, "-");
+		add_unsigned(l, -offset, 10);
 		return;
 	}
-	if (page)
-		add(l, "[%" PRIu64 "]", page);
-	if (rest)
-		add(l, "+%" PRIu64, rest);
+	if (offset >> 12 || length) {
+		add(l, "[");
+		add_unsigned(l, offset >> 12, 10);
+		if (length) {
+			add(l, ":");
+			add_unsigned(l, (offset + length) >> 12, 10);
+		}
+		add(l, "]");
+	}
+	if (offset & 0xfff) {
+		add(l, "+");
+		add_unsigned(l, offset & 0xfff, 10);
+	}
 }
 
 /* An address, in bytes from the window's start, by the first mapping (or else place) that has it. */
@@ -86,12 +123,12 @@ static void add_address(struct line *l, const struct fl_scenario *s, uint64_t ad
 			uint64_t offset = address - (s->map[i].page << 12);
 
 			if (s->map[i].hole == (holes != 0) && offset < s->map[i].pages << 12) {
-				add_location(l, &s->map[i], offset);
+				add_location(l, &s->map[i], offset, 0);
 				return;
 			}
 		}
 	}
-	add(l, "0x%" PRIx64, address);
+	add_unsigned(l, address, 16);
 }
 
 static void add_event(struct line *l, int64_t event)
@@ -106,7 +143,7 @@ static void add_event(struct line *l, int64_t event)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (names[i].number == event) {
-			add(l, "%s", names[i].name);
+			add(l, names[i].name);
 			return;
 		}
 	}
@@ -130,30 +167,33 @@ static void add_message(struct line *l, const struct fl_scenario *s, unsigned in
 	const char *name = s->result[index].name;
 	int64_t event = c->result(c->arg, index, FL_SC_F_EVENT), value;
 
-	add(l, "%s=", name);
+	add_name(l, "", name, "=");
 	add_event(l, event);
 	if (event < 0)
 		return;
 	value = c->result(c->arg, index, FL_SC_F_ADDRESS);
 	if (value != FL_SC_UNSET) {
-		add(l, " %s.address=", name);
+		add_name(l, " ", name, ".address=");
 		add_address(l, s, (uint64_t)value);
 	}
 	value = c->result(c->arg, index, FL_SC_F_END);
 	if (value != FL_SC_UNSET) {
-		add(l, " %s.end=", name);
+		add_name(l, " ", name, ".end=");
 		add_address(l, s, (uint64_t)value);
 	}
 	value = c->result(c->arg, index, FL_SC_F_FLAGS);
 	if (value != FL_SC_UNSET) {
-		add(l, " %s.flags=", name);
+		add_name(l, " ", name, ".flags=");
 		add_flags(l, value);
 	}
 	value = c->result(c->arg, index, FL_SC_F_THREAD);
+	if (value == FL_SC_UNSET)
+		return;
+	add_name(l, " ", name, ".thread=");
 	if (value >= 0 && (uint64_t)value < s->threads)
-		add(l, " %s.thread=%s", name, s->thread[value].name);
-	else if (value != FL_SC_UNSET)
-		add(l, " %s.thread=%" PRId64, name, value);
+		add(l, s->thread[value].name);
+	else
+		add_number(l, value);
 }
 
 static void add_result(struct line *l, const struct fl_scenario *s, unsigned index, const struct fl_sc_context *c)
@@ -162,7 +202,7 @@ static void add_result(struct line *l, const struct fl_scenario *s, unsigned ind
 		add_message(l, s, index, c);
 		return;
 	}
-	add(l, "%s=", s->result[index].name);
+	add_name(l, "", s->result[index].name, "=");
 	add_value(l, c->result(c->arg, index, FL_SC_F_NONE));
 }
 
@@ -227,61 +267,67 @@ struct looks {
 	const struct fl_sc_context *c;
 };
 
-static void add_process(struct line *l, const struct fl_scenario *s, unsigned process, const char *before)
-{
-	if (process)
-		add(l, "%s%s", before, s->process[process - 1].name);
-}
-
 static void add_memory(const struct looks *o, const struct fl_sc_expr *e)
 {
 	struct line *l = o->line;
 
 	add(l, "[");
-	add_location(l, &o->s->map[e->range.map], e->range.offset);
-	if (e->size != 8)
-		add(l, " size=%u", e->size);
-	add_process(l, o->s, e->process, " in ");
+	add_location(l, &o->s->map[e->range.map], e->range.offset, 0);
+	if (e->size != 8) {
+		add(l, " size=");
+		add_unsigned(l, e->size, 10);
+	}
+	if (e->process)
+		add_name(l, " in ", o->s->process[e->process - 1].name, "");
 	add(l, "]=");
 	add_value(l, o->c->memory(o->c->arg, e->process, &e->range, e->size));
+}
+
+/* "name(of)", or name alone. */
+static void add_function(struct line *l, const char *name, const char *of)
+{
+	add(l, name);
+	if (of)
+		add_name(l, "(", of, ")");
 }
 
 static void add_count(const struct looks *o, const struct fl_sc_expr *e)
 {
 	const struct fl_scenario *s = o->s;
+	const char *process = NULL;
 	struct line *l = o->line;
 
+	if (e->count >= FL_SC_C_RESIDENT && e->count <= FL_SC_C_TABLES && e->index)
+		process = s->process[e->index - 1].name;
 	switch (e->count) {
 	case FL_SC_C_FAULTS:
-		add(l, "faults(%s)", s->thread[e->index].name);
+		add_function(l, "faults", s->thread[e->index].name);
 		break;
 	case FL_SC_C_RETRIES:
-		add(l, "retries(%s)", s->thread[e->index].name);
+		add_function(l, "retries", s->thread[e->index].name);
 		break;
 	case FL_SC_C_MESSAGES:
-		add(l, "messages(%s)", s->uffd[e->index].name);
+		add_function(l, "messages", s->uffd[e->index].name);
 		break;
 	case FL_SC_C_RESIDENT:
 		add(l, "resident(");
-		add_location(l, &s->map[e->range.map], e->range.offset);
-		if (e->range.length)
-			add(l, ":%" PRIu64, e->range.length >> 12);
-		add_process(l, s, e->index, " in ");
+		add_location(l, &s->map[e->range.map], e->range.offset, e->range.length);
+		if (process)
+			add_name(l, " in ", process, "");
 		add(l, ")");
 		break;
 	case FL_SC_C_VMAS:
-		add(l, "vmas");
-		add_process(l, s, e->index, " in ");
+		add_function(l, "vmas", process);
 		break;
 	case FL_SC_C_TABLES:
-		add(l, "tables");
-		add_process(l, s, e->index, " in ");
+		add_function(l, "tables", process);
 		break;
 	case FL_SC_C_FRAMES:
 		add(l, "frames");
 		break;
 	}
-	add(l, "=%" PRId64, o->c->count(o->c->arg, e->count, e->index, &e->range));
+	add(l, "=");
+	add_number(l, o->c->count(o->c->arg, e->count, e->index, &e->range));
 }
 
 /* The values of names in e, as far as they are not said yet. */
@@ -299,7 +345,7 @@ static void add_names(const struct looks *o, const struct fl_sc_expr *e)
 		break;
 	case FL_SC_E_VAR:
 		separate(l);
-		add(l, "%s=", s->variable[e->index].name);
+		add_name(l, "", s->variable[e->index].name, "=");
 		add_value(l, o->c->variable(o->c->arg, e->index));
 		break;
 	case FL_SC_E_MEMORY:
@@ -312,7 +358,8 @@ static void add_names(const struct looks *o, const struct fl_sc_expr *e)
 		break;
 	case FL_SC_E_BLOCKED:
 		separate(l);
-		add(l, "blocked(%s)=%d", s->thread[e->index].name, o->c->blocked(o->c->arg, e->index));
+		add_name(l, "blocked(", s->thread[e->index].name, ")=");
+		add_number(l, o->c->blocked(o->c->arg, e->index));
 		break;
 	default:
 		break;
@@ -383,7 +430,7 @@ int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const 
 	}
 	for (unsigned i = 0; i < s->variables; i++) {
 		separate(&l);
-		add(&l, "%s=", s->variable[i].name);
+		add_name(&l, "", s->variable[i].name, "=");
 		add_value(&l, context->variable(context->arg, i));
 	}
 	fl_outcome_looks(s, add_look, &looks);
@@ -392,7 +439,7 @@ int fl_outcome_print(char *buf, size_t size, const struct fl_scenario *s, const 
 			continue;
 		if (none)
 			separate(&l);
-		add(&l, "%s%s", none ? "blocked=" : ",", s->thread[i].name);
+		add_name(&l, none ? "blocked=" : ",", s->thread[i].name, "");
 		none = false;
 	}
 	if (!l.used)

@@ -89,8 +89,6 @@ static bool make_cells(struct fl_exec *x, struct fl_stage *st)
 	for (size_t i = 0; i < s->results; i++) {
 		struct fl_cell *c = &st->result[i];
 
-		if (x->shared[i])
-			c->word = x->together[s->variables + i] ? &st->together : &c->own;
 		for (unsigned k = 0; k < FL_EXEC_FIELDS; k++)
 			c->value[k] = FL_SC_UNSET;
 		fl_explore_name(c, sizeof(*c), s->result[i].name);
