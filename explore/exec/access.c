@@ -2,6 +2,9 @@
 /*
  * Accesses by a thread through its vCPU, and copies that the kernel makes for it.
  *
+ * Accesses one after the other are one block of the vCPU, with a safe point before each: as on hardware, nothing of the
+ * machine's own is between them that would order them.
+ *
  * A signal that comes while an access is on its way, or is about to begin, leaves it: INTERRUPTED, as for a program whose
  * handler does not return to the access. In setup an access that userfaultfd would have to wait for is refused.
  */
@@ -130,6 +133,18 @@ static bool would_wait(struct fl_actor *a, fl_va va)
 	       (v.vm_flags & FL_VM_UFFD_ANY) && !fl_mm_walk(a->task.mm, va, FL_READ, &t);
 }
 
+void fl_exec_stay(struct fl_actor *a)
+{
+	if (a->cpu.entered)
+		fl_vcpu_safe_point(&a->cpu);
+}
+
+void fl_exec_leave_cpu(struct fl_actor *a)
+{
+	if (a->live && a->cpu.entered)
+		fl_vcpu_leave(&a->cpu);
+}
+
 int64_t fl_exec_access(struct fl_actor *a, const struct fl_sc_statement *s)
 {
 	fl_va va = fl_exec_address(a->x, &s->range);
@@ -140,10 +155,16 @@ int64_t fl_exec_access(struct fl_actor *a, const struct fl_sc_statement *s)
 
 	if (would_wait(a, va))
 		return FL_SC_UNSET;
-	if (s->op == FL_SC_COPYIN || s->op == FL_SC_COPYOUT)
+	if (s->op == FL_SC_COPYIN || s->op == FL_SC_COPYOUT) {
+		fl_exec_leave_cpu(a);
 		return by_kernel(a, s, va, size, value);
+	}
 	if (a->x->thread[a->index].signalled && fl_load_acquire(&a->task.signals))
 		return FL_SC_INTERRUPTED;
+	if (a->cpu.entered)
+		fl_vcpu_safe_point(&a->cpu);
+	else if (!fl_exec_is_setup(a))
+		fl_vcpu_enter(&a->cpu);
 	result = by_vcpu(a, s, va, size, value);
 	if (a->cpu.faults != faults) {
 		a->faults += a->cpu.faults - faults;

@@ -176,6 +176,9 @@ void fl_exec_stir(struct fl_exec *x, unsigned t);
 
 /* access.c: accesses and copies. Values as the scenario has them. */
 int64_t fl_exec_access(struct fl_actor *a, const struct fl_sc_statement *s);
+/* Between accesses of one block: let shoot-downs go on. And: the block ends, because something else comes. */
+void fl_exec_stay(struct fl_actor *a);
+void fl_exec_leave_cpu(struct fl_actor *a);
 fl_va fl_exec_address(const struct fl_exec *x, const struct fl_sc_range *r);
 uint64_t fl_exec_bytes(const struct fl_exec *x, const struct fl_sc_range *r);
 

@@ -56,8 +56,10 @@ static enum fl_flow repeat(struct fl_actor *a, const struct fl_sc_statement *s)
 static enum fl_flow retry(struct fl_actor *a, const struct fl_sc_statement *s)
 {
 	for (unsigned i = 0; i < s->times; i++) {
-		if (i && !fl_exec_is_setup(a))
+		if (i) {
+			fl_exec_leave_cpu(a);
 			fl_explore_yield();
+		}
 		if (fl_exec_body(a, s->body, s->bodies) == FL_FLOW_END)
 			return FL_FLOW_END;
 		if (!fl_exec_holds(a, s->condition))
@@ -102,16 +104,23 @@ static int64_t perform(struct fl_actor *a, const struct fl_sc_statement *s, int6
 	case FL_SC_COPYIN:
 	case FL_SC_COPYOUT:
 		return fl_exec_access(a, s);
+	case FL_SC_SET:
+		value = fl_exec_value(a, s->value);
+		fl_exec_stay(a);
+		fl_cell_write(&st->variable[s->object], &value, 1);
+		return 0;
+	case FL_SC_GET:
+		fl_exec_stay(a);
+		return fl_cell_read(&st->variable[s->object], 0);
+	default:
+		break;
+	}
+	fl_exec_leave_cpu(a);
+	switch (s->op) {
 	case FL_SC_FORK:
 		return fl_exec_fork(a, s);
 	case FL_SC_SIGNAL:
 		return fl_exec_signal(a, s);
-	case FL_SC_SET:
-		value = fl_exec_value(a, s->value);
-		fl_cell_write(&st->variable[s->object], &value, 1);
-		return 0;
-	case FL_SC_GET:
-		return fl_cell_read(&st->variable[s->object], 0);
 	case FL_SC_AWAIT:
 		return fl_exec_await(a, s->condition) ? 0 : FL_SC_UNSET;
 	case FL_SC_YIELD:
@@ -198,6 +207,7 @@ void fl_exec_run(void *actor)
 		if (!fl_exec_take_signals(a))
 			(void)fl_exec_body(a, t->body, t->bodies);
 	}
+	fl_exec_leave_cpu(a);
 	a->at = NULL;
 	fl_exec_end(a);
 }
