@@ -129,7 +129,9 @@ int fl_dpor_next(struct fl_search *s, uint32_t enabled, const struct fl_step pen
 
 uint32_t fl_dpor_choices_end(const struct fl_search *s, uint32_t e)
 {
-	return e + 1 < s->n || s->fair ? s->event[e + 1].choices : (uint32_t)s->choices.n;
+	bool node = e + 1 < s->n || s->fair || s->state == RUN_READY || s->state == RUN_OVER;
+
+	return node ? s->event[e + 1].choices : (uint32_t)s->choices.n;
 }
 
 uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e)
@@ -141,30 +143,6 @@ uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e)
 		if (choice[c - 1].value + 1 < choice[c - 1].n)
 			return c;
 	return 0;
-}
-
-bool fl_dpor_find(const struct fl_search *s, uint32_t *node, int *proc, bool *waits)
-{
-	*waits = false;
-	for (uint32_t d = s->n; d-- > s->root;) {
-		const struct event *ev = &s->event[d];
-		uint32_t left = ev->backtrack & ~ev->sleep & ~BIT(ev->proc);
-
-		*node = d;
-		if (fl_dpor_choice_left(s, d)) {
-			*proc = ev->proc;
-			return true;
-		}
-		if (left) {
-			*proc = __builtin_ctz(left);
-			return true;
-		}
-		if (ev->parts) {
-			*waits = true;
-			return false;
-		}
-	}
-	return false;
 }
 
 static void drop_records(struct fl_search *s, uint32_t node)
@@ -179,7 +157,8 @@ static void drop_records(struct fl_search *s, uint32_t node)
 	}
 }
 
-bool fl_dpor_record(struct fl_search *s, uint32_t node)
+/* Keep what the event of this node did, for when its process sleeps there. */
+static bool record_event(struct fl_search *s, uint32_t node)
 {
 	const struct event *ev = &s->event[node];
 	uint32_t end = node + 1 < s->n ? ev[1].ranges : (uint32_t)s->ranges.n;
@@ -211,38 +190,85 @@ bool fl_dpor_record(struct fl_search *s, uint32_t node)
 	return true;
 }
 
-static bool advance_first(struct fl_search *s)
+/* The run goes back to this node. */
+static void take_back(struct fl_search *s, uint32_t node)
 {
-	s->keep = s->n = 0;
-	return !s->loaded || s->branch >= 0;
+	struct event *ev = &s->event[node];
+
+	fl_race_undo(s, node);
+	s->ranges.n = ev->ranges;
+	s->n = s->keep = node;
+	ev->wide = ev->queues = false;
+}
+
+/* The next alternative of the event's last choice that has one. */
+static bool next_choice(struct fl_search *s, uint32_t node, uint32_t choice)
+{
+	uint32_t p = s->event[node].proc;
+
+	if (!record_event(s, node))
+		return false;
+	((struct choice *)s->choices.at)[choice - 1].value++;
+	s->choices.n = choice;
+	take_back(s, node);
+	s->branch = (int)p;
+	s->state = RUN_READY;
+	return true;
+}
+
+/* The next branch at node n, where no event is now. */
+static bool next_branch(struct fl_search *s)
+{
+	const struct event *ev = &s->event[s->n];
+	uint32_t left = ev->backtrack & ~ev->sleep;
+
+	if (!left)
+		return false;
+	s->branch = __builtin_ctz(left);
+	s->state = RUN_READY;
+	return true;
+}
+
+bool fl_dpor_leave(struct fl_search *s, uint32_t node)
+{
+	struct event *ev = &s->event[node];
+
+	if (!record_event(s, node))
+		return false;
+	ev->sleep |= BIT(ev->proc);
+	s->choices.n = ev->choices;
+	take_back(s, node);
+	s->branch = -1;
+	s->state = RUN_OVER;
+	return next_branch(s);
 }
 
 bool fl_dpor_advance(struct fl_search *s)
 {
-	uint32_t node, choice;
-	struct event *ev;
-	bool waits;
-	int p;
+	uint32_t choice;
 
-	if (s->fresh)
-		return advance_first(s);
-	if (!fl_dpor_find(s, &node, &p, &waits))
-		return false;
-	ev = &s->event[node];
-	choice = fl_dpor_choice_left(s, node);
-	if (!fl_dpor_record(s, node))
-		return false;
-	if (choice) {
-		((struct choice *)s->choices.at)[choice - 1].value++;
-		s->choices.n = choice;
-	} else {
-		ev->sleep |= BIT(ev->proc);
-		s->choices.n = ev->choices;
+	if (s->fresh || s->state == RUN_READY)
+		return true;
+	if (s->state == RUN_OVER) {
+		if (next_branch(s))
+			return true;
+		if (s->event[s->n].parts)
+			return false;
 	}
-	fl_race_undo(s, node);
-	s->ranges.n = ev->ranges;
-	s->n = s->keep = node;
-	s->branch = p;
-	ev->wide = ev->queues = false;
-	return true;
+	for (uint32_t d = s->n; d-- > s->root;) {
+		const struct event *ev = &s->event[d];
+
+		choice = fl_dpor_choice_left(s, d);
+		if (choice)
+			return next_choice(s, d, choice);
+		if (ev->backtrack & ~ev->sleep & ~BIT(ev->proc) || ev->parts)
+			return fl_dpor_leave(s, d);
+	}
+	if (s->root < s->n) {
+		s->event[s->root].sleep |= BIT(s->event[s->root].proc);
+		s->choices.n = s->event[s->root].choices;
+		take_back(s, s->root);
+	}
+	s->state = RUN_OVER;
+	return false;
 }

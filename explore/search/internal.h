@@ -77,7 +77,9 @@ struct stretch {
 enum run_state {
 	RUN_NONE,
 	RUN_UNDER_WAY,
-	RUN_ENDED
+	RUN_ENDED,
+	RUN_READY, /* the next one is: up to node n as it was, and then `branch` */
+	RUN_OVER,  /* there is no next one: unless there is by now at node n, or above */
 };
 
 struct fl_search {
@@ -177,11 +179,10 @@ bool fl_search_grow(struct fl_search *s, uint32_t n);
 
 /* dpor.c */
 int fl_dpor_next(struct fl_search *s, uint32_t enabled, const struct fl_step pending[], int running);
-/* Who would go next after the run so far: the node, who (may be who went before, with another choice); or waits. */
-bool fl_dpor_find(const struct fl_search *s, uint32_t *node, int *proc, bool *waits);
-/* Keep what the event of this node did, for a process that sleeps. */
-bool fl_dpor_record(struct fl_search *s, uint32_t node);
+/* Make the next run ready; false: there is none now. */
 bool fl_dpor_advance(struct fl_search *s);
+/* What is below the branch under way at this node is done, or another search's: go on at the node with its next one. */
+bool fl_dpor_leave(struct fl_search *s, uint32_t node);
 /* The choices of an event are those before this one. */
 uint32_t fl_dpor_choices_end(const struct fl_search *s, uint32_t e);
 /* The last choice of an event that has an alternative left, plus one. */

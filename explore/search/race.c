@@ -453,10 +453,10 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	if (step->kind == FL_STEP_CALLBACK)
 		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
 	range = s->ranges.at;
-	if (step->wide || s->shadow[WORD_WIDE])
-		find_wide(s, step, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		find_conflicts(s, clock, &range[r], r == ev->ranges ? step->kind : FL_STEP_LOCAL);
+	if (step->wide || s->shadow[WORD_WIDE])
+		find_wide(s, step, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		note_touch(s, e, p, &range[r]);
 	if (step->wide)

@@ -136,6 +136,12 @@ bool fl_search_begin(struct fl_search *s, uint32_t *keep)
 		return false;
 	if (searches_all(s) ? !fl_dpor_advance(s) : !fl_pick_begin(s))
 		return false;
+	if (s->loaded) {
+		/* The world has not been there yet. */
+		s->forced = s->n;
+		s->n = s->keep = 0;
+		s->ranges.n = 0;
+	}
 	s->state = RUN_UNDER_WAY;
 	s->fresh = false;
 	s->cut = false;

@@ -110,8 +110,8 @@ bool fl_search_begin(struct fl_search *s, uint32_t *keep);
 void fl_search_restored(struct fl_search *s, uint32_t steps);
 
 /*
- * Who goes next: one of `enabled` (bits). pending[p]: what p would do as far as is known before it does it (for every
- * process that is not done). running: who took the last step, or -1. -1: the run is given up as equivalent to others.
+ * Who goes next: one of `enabled` (bits). pending[p]: what p would do as far as is known before it does it; all zero
+ * for one that is done. running: who took the last step, or -1. -1: the run is given up as equivalent to others.
  */
 int fl_search_next(struct fl_search *s, uint32_t enabled, const struct fl_step pending[], int running);
 /* p has begun its step. During a repeated prefix only fl_search_next is needed; calls of these are ignored there. */
@@ -127,11 +127,13 @@ void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step p
 
 /* The schedule of the run as text: letters, digits, '-', '.'; to free. */
 char *fl_search_schedule(const struct fl_search *s);
-/* All that is still to do, as text to go on from; to free. Between two runs. */
-char *fl_search_save(const struct fl_search *s);
+/* All that is still to do, as text to go on from; to free. Between two runs; the schedule of the last one is gone then. */
+char *fl_search_save(struct fl_search *s);
 /*
  * Give away a part of what is still to do, for another search to do (config.state), as text to free; NULL: nothing worth it.
- * Races that the other finds with steps above its part come back by fl_search_merge. Between two runs.
+ * Races that the other finds with steps above its part come back by fl_search_merge, between two runs of the giver; before they
+ * do, the giver is not done: fl_search_begin may return false, and stats.parts says how many parts are out.
+ * Between two runs.
  */
 char *fl_search_split(struct fl_search *s);
 char *fl_search_races(const struct fl_search *s); /* of a part that is done: what its giver must know */
@@ -140,6 +142,7 @@ bool fl_search_merge(struct fl_search *s, const char *races);
 struct fl_search_stats {
 	uint64_t runs, cut, over, steps, repeated, choice_points;
 	uint32_t longest;
+	uint32_t parts;       /* given away, and not merged */
 	uint32_t preemptions; /* of the run under way */
 	/*
 	 * NULL, or why there is no going on: no memory, a replay that cannot be followed, a world that does not repeat
