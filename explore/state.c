@@ -60,8 +60,9 @@ static char *read_all(const char *file)
 		return NULL;
 	errno = 0;
 	n = getdelim(&text, &room, '\0', f);
-	if (n < 0 || !feof(f)) {
-		errno = errno ? errno : EINVAL;
+	if (n < 0 && feof(f) && text)
+		*text = '\0';
+	else if (n < 0) {
 		free(text);
 		text = NULL;
 	}

@@ -11,14 +11,16 @@
 
 #define SCHEDULES_BOUND 50000 /* of one bound on preemptions */
 #define SCHEDULES_CUT 4000    /* of one attempt to leave something out */
+#define SCHEDULES_PASS 100    /* to see one that is right */
 #define SCHEDULES_ALL 100000  /* of all attempts together */
 
 struct shrinker {
 	const struct fl_scenario *s;
 	struct fl_explore_options options;
 	const volatile int *stop;
-	enum fl_explore_kind kind;
+	const struct fl_explore_finding *f;
 	int property;
+	bool some_pass; /* there are runs in which nothing is found */
 	struct fl_smallest *best;
 	bool failed; /* out of memory */
 };
@@ -33,7 +35,7 @@ static bool on_progress(void *arg, const struct fl_explore_progress *progress)
 
 static bool is_same(const struct shrinker *k, const struct fl_explore_finding *f)
 {
-	return f->kind == k->kind && (k->property < 0 || fl_finding_property(k->s, f) == k->property);
+	return f->kind == k->f->kind && (f->kind != FL_EXPLORE_PROPERTY || !strcmp(f->text, k->f->text));
 }
 
 /* Take a better one over. */
@@ -59,8 +61,9 @@ static bool take(struct shrinker *k, const struct fl_cut *cut, const struct fl_e
 	return true;
 }
 
-/* Is there such a finding within so many preemptions and schedules? *whole: if not, that is for sure. */
-static bool attempt(struct shrinker *k, const struct fl_cut *cut, uint32_t preemptions, uint64_t schedules, bool *whole)
+/* Is there such a finding within so many preemptions and schedules? *whole: if not, that is for sure. keep: take it over. */
+static bool attempt(struct shrinker *k, const struct fl_cut *cut, uint32_t preemptions, uint64_t schedules, bool *whole,
+		    bool keep)
 {
 	struct fl_explore_options o = k->options;
 	struct fl_explore_report report;
@@ -81,7 +84,7 @@ static bool attempt(struct shrinker *k, const struct fl_cut *cut, uint32_t preem
 		k->best->tried += report.schedules + report.cut;
 		*whole = report.complete;
 		for (size_t i = 0; i < report.findings && !found; i++) {
-			found = is_same(k, &report.finding[i]) && take(k, cut, &report.finding[i]);
+			found = is_same(k, &report.finding[i]) && (!keep || take(k, cut, &report.finding[i]));
 			other = true;
 		}
 		fl_explore_report_free(&report);
@@ -96,7 +99,7 @@ static void fewest_preemptions(struct shrinker *k)
 
 	k->best->fewest = true;
 	for (uint32_t n = 0; n < bound; n++) {
-		if (attempt(k, &k->best->cut, n, SCHEDULES_BOUND, &whole))
+		if (attempt(k, &k->best->cut, n, SCHEDULES_BOUND, &whole, true))
 			return;
 		if (!whole) {
 			k->best->fewest = false;
@@ -105,14 +108,41 @@ static void fewest_preemptions(struct shrinker *k)
 	}
 }
 
-/* Leave out what the cut does not yet: one more thing. */
+/* Does the property hold in a run at all, does a thread that waits ever go on? A few random runs tell. */
+static bool passes(struct shrinker *k, const struct fl_cut *cut)
+{
+	struct fl_explore_options o = k->options;
+	struct fl_explore_report report;
+	bool pass;
+	char *error;
+
+	o.search = FL_EXPLORE_RANDOM;
+	o.schedules = SCHEDULES_PASS;
+	o.keep_going = true;
+	if (fl_subject_explore(k->s, cut, &o, &report, &error)) {
+		free(error);
+		return false;
+	}
+	k->best->tried += report.schedules;
+	pass = report.outcomes;
+	fl_explore_report_free(&report);
+	return pass;
+}
+
+/*
+ * Leave one more thing out. What is left must not be trivial: if it always went wrong, or went wrong with fewer preemptions
+ * than before, it would be because something that was needed is missing, and another matter.
+ */
 static bool try_cut(struct shrinker *k, const struct fl_cut *cut)
 {
+	uint32_t n = k->best->preemptions;
 	bool whole;
 
-	if (k->failed || *k->stop || k->best->tried > SCHEDULES_ALL)
+	if (k->failed || *k->stop || k->best->tried > SCHEDULES_ALL || (k->some_pass && !passes(k, cut)))
 		return false;
-	return attempt(k, cut, k->best->preemptions, SCHEDULES_CUT, &whole);
+	if (n && k->best->fewest && (attempt(k, cut, n - 1, SCHEDULES_CUT, &whole, false) || !whole))
+		return false;
+	return attempt(k, cut, n, SCHEDULES_CUT, &whole, true);
 }
 
 /* The properties that the finding does not speak of. Always possible, so nothing needs to be tried by itself. */
@@ -184,11 +214,10 @@ int fl_shrink(const struct fl_scenario *s, const struct fl_explore_options *o, c
 		.s = s,
 		.options = *o,
 		.stop = stop,
-		.kind = f->kind,
+		.f = f,
 		.property = fl_finding_property(s, f),
 		.best = smallest,
 	};
-	uint32_t before;
 
 	*error = NULL;
 	*smallest = (struct fl_smallest){.preemptions = f->preemptions, .events = f->events};
@@ -202,13 +231,10 @@ int fl_shrink(const struct fl_scenario *s, const struct fl_explore_options *o, c
 		k.failed = true;
 	if (!k.failed)
 		fewest_preemptions(&k);
-	if (!k.failed)
+	if (!k.failed && !*stop) {
+		k.some_pass = passes(&k, &smallest->cut);
 		fewest_operations(&k);
-	do {
-		before = smallest->preemptions;
-		if (!k.failed && !fl_cut_is_empty(&smallest->cut))
-			fewest_preemptions(&k);
-	} while (smallest->preemptions < before);
+	}
 	if (!k.failed)
 		return 0;
 	fl_smallest_free(smallest);
