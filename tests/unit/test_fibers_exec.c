@@ -178,6 +178,15 @@ static void test_fork(void **unused)
 	       "e=UNSET s=UNSET [A in C]=MAPERR", NULL);
 }
 
+static void test_fork_in_setup(void **unused)
+{
+	(void)unused;
+	expect("map A\nstore A 1\nfork C\nfork D\nthread k in C { a = add A 1 }\nthread l { b = add A 4 }\n"
+	       "always [A] == 5 and [A in C] == 2 and [A in D] == 1 and vmas(D) == 1 and resident(A in D) == 1\n",
+	       "a=1 b=1 [A]=5 [A in C]=2 [A in D]=1 vmas(D)=1 resident(A in D)=1", NULL);
+	expect("map A\nstore A 3\nalways [A] == 3\n", "[A]=3", NULL);
+}
+
 /* A child fills its parent's memory, which may be gone. */
 static void test_exit(void **unused)
 {
@@ -199,6 +208,9 @@ static void test_signals(void **unused)
 	/* Killed before, in or after it. */
 	expect("map A\nthread t { r = load A; s = load A }\nthread u { signal t fatal }\n", "r=0 s=0", "r=0 s=UNSET",
 	       "r=UNSET s=UNSET", NULL);
+	expect("map A\nuffd U missing A\n"
+	       "thread t may block { wait U; m = read U nonblock }\nthread u { signal t }\nthread v may block { r = load A }\n",
+	       "m=EAGAIN r=UNSET blocked=v", "m=PAGEFAULT m.address=A m.flags=0 r=UNSET blocked=v", NULL);
 	expect("var x\nthread t { await x == 1; set x 2 }\nthread u { signal t; signal t fatal }\n", "x=0", NULL);
 }
 
@@ -275,10 +287,25 @@ static void test_sometimes(void **unused)
 static void test_failing_allocations(void **unused)
 {
 	(void)unused;
+	expect("inject alloc=1\nmap A\nuffd U missing A\n"
+	       "thread p { e = fork C }\nthread k in C { f = copy U A fill=3 }\nthread l in C { g = load A }\n",
+	       "e=0 f=0 g=0", "e=0 f=0 g=NOMEM", "e=0 f=ENOMEM g=0", "e=ENOMEM f=UNSET g=UNSET", NULL);
 	expect("inject alloc=1\nmap A pages=3\nthread t { e = munmap A[1] }\nsometimes e == ENOMEM\nalways vmas in { 1, 2 }\n",
 	       "e=0 vmas=2", "e=ENOMEM vmas=1", NULL);
 	expect("inject alloc=1\nmap A\nstore A 1\nthread t { e = fork C }\nthread k in C { r = load A }\n", "e=0 r=1",
 	       "e=ENOMEM r=UNSET", NULL);
+}
+
+/* The last thread of each process takes the memory along. */
+static void test_exit_of_all(void **unused)
+{
+	(void)unused;
+	expect("map A pages=2\nstore A 1\n"
+	       "thread t { a = store A[1] 4 }\n"
+	       "thread u { e = fork C; exit }\n"
+	       "thread k in C { s = load A; x = load A[1]; exit }\n"
+	       "always [A] == MAPERR and frames == 0 and vmas == 0\n",
+	       "a=0 e=0 s=1 x=0 [A]=MAPERR frames=0 vmas=0", "a=0 e=0 s=1 x=4 [A]=MAPERR frames=0 vmas=0", NULL);
 }
 
 /* Frames are as many as the scenario says. */
@@ -295,6 +322,9 @@ static void test_places(void **unused)
 	expect("map A\nmap B at=512\nmap C at=513\nthread t { store A 1; store B 1 }\n"
 	       "always tables == 2 and vmas == 2 and resident(A) == 1\n",
 	       "tables=2 vmas=2 resident(A)=1", NULL);
+	expect("geometry full\nmap A pages=3\nuffd U missing A\nthread t { e = copy U A fill=6 }\n"
+	       "always [A[2]] == 6 and resident(A[1:3]) == 2\n",
+	       "e=0 [A[2]]=6 resident(A[1:3])=2", NULL);
 	expect("geometry full\nmap A\nmap B at=512\nthread t { store A 1; store B 1 }\nalways tables == 2\n",
 	       "tables=2", NULL);
 	expect("thread t { a = brk +2; b = brk -1; c = brk -5 }\n", "a=0 b=0 c=ENOMEM", NULL);
@@ -336,7 +366,9 @@ int main(void)
 		cmocka_unit_test(test_wait_and_poll),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_fork_in_setup),
 		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_exit_of_all),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_variables),
 		cmocka_unit_test(test_control),
