@@ -192,6 +192,8 @@ FL_MUST_CHECK bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, u
 FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
 /* Resolve a fault at va that nobody took. Nothing held. 0, -FL_EFAULT or -FL_EINTR (a fatal signal). */
 FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access);
+/* Is va not in a VMA of seen's flags any more? Then a refusal by fl_mm_fault_in may speak of what came after seen. */
+FL_MUST_CHECK bool fl_mm_vma_changed(struct fl_mm *mm, fl_va va, const struct fl_vma_info *seen);
 /*
  * Fault what is mapped in [start, end) in, for writing where that is allowed. go_on: after a failure with the next VMA.
  * Nothing held.

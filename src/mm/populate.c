@@ -17,19 +17,29 @@ int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access)
 	return fl_task_interrupted(t, FL_WAIT_KILLABLE) ? -FL_EINTR : -FL_EFAULT;
 }
 
-/* Fault one VMA's part in as Linux populates: for writing where that is allowed. */
-static int populate_part(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
+bool fl_mm_vma_changed(struct fl_mm *mm, fl_va va, const struct fl_vma_info *seen)
+{
+	struct fl_vma_info now = {0};
+
+	return !fl_mm_next_vma(mm, va, &now) || now.start > va || now.vm_flags != seen->vm_flags;
+}
+
+/* Fault one VMA's part in, from *start on, as Linux populates: for writing where that is allowed. */
+static int populate_part(struct fl_task *t, fl_va *start, fl_va end, uint64_t flags)
 {
 	enum fl_access access = flags & FL_VM_WRITE ? FL_WRITE : flags & FL_VM_READ ? FL_READ : FL_EXEC;
-	int err = 0;
+	int err;
 
 	if (flags & (FL_VM_FOREIGN | FL_VM_LOCKONFAULT))
 		return 0;
 	if (!(flags & (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)))
 		return -FL_EFAULT;
-	for (; !err && start < end; start += fl_mm_page(t->mm))
-		err = fl_mm_fault_in(t, start, access);
-	return err;
+	for (; *start < end; *start += fl_mm_page(t->mm)) {
+		err = fl_mm_fault_in(t, *start, access);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bool go_on)
@@ -42,7 +52,10 @@ static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bo
 			start = v.start;
 		err = 0;
 		if ((v.vm_flags & need) == need)
-			err = populate_part(t, start, v.end < end ? v.end : end, v.vm_flags);
+			err = populate_part(t, &start, v.end < end ? v.end : end, v.vm_flags);
+		/* The VMA was replaced under us: ask what is there now. */
+		if (err == -FL_EFAULT && fl_mm_vma_changed(t->mm, start, &v))
+			continue;
 		if (err == -FL_EINTR || (err && !go_on))
 			return err;
 		start = v.end;
