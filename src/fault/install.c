@@ -21,8 +21,9 @@ static int install(struct fl_fault_ctx *c, fl_pfn pfn)
 	unsigned i;
 
 	seen = fl_table_peek(&c->mm->tables, c->page);
+	/* Whose page is it? After an unregister it may be an ordinary fault's, and the registration is what is missing. */
 	if (!vacant(seen, pfn))
-		return -FL_EEXIST;
+		return fl_load(&c->vma->mark) || fl_uffd_released(c->vma->uffd) ? -FL_EAGAIN : -FL_EEXIST;
 	if (pfn != FL_PFN_NONE)
 		fl_vma_anon_id(c->mm, c->vma);
 	t = fl_fault_lock(c, seen, &i, &why);
