@@ -15,11 +15,7 @@
 
 void __sanitizer_cov_trace_pc(void);
 
-static struct {
-	uintptr_t start;
-	size_t size;
-	unsigned char *reached; /* a byte for each of the text's */
-} c;
+struct fl_cover fl_cover;
 
 /* The text of the main program, which comes first. */
 static int find_text(struct dl_phdr_info *info, size_t size, void *unused)
@@ -28,8 +24,8 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *unused)
 	(void)unused;
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X)) {
-			c.start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-			c.size = info->dlpi_phdr[i].p_memsz;
+			fl_cover.start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+			fl_cover.size = info->dlpi_phdr[i].p_memsz;
 		}
 	}
 	return 1;
@@ -38,31 +34,27 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *unused)
 bool fl_cover_open(void)
 {
 	dl_iterate_phdr(find_text, NULL);
-	c.reached = calloc(c.size + 1, 1);
-	return c.reached != NULL;
-}
-
-void fl_cover_block(void *pc)
-{
-	if (FL_LIKELY(c.reached && (uintptr_t)pc - c.start < c.size))
-		c.reached[(uintptr_t)pc - c.start] = 1;
+	fl_cover.reached = calloc(fl_cover.size + 1, 1);
+	if (!fl_cover.reached)
+		fl_cover.size = 0;
+	return fl_cover.reached != NULL;
 }
 
 void fl_cover_count(uint32_t *reached, uint32_t *all)
 {
 #if defined(__x86_64__)
-	const unsigned char *text = (const unsigned char *)c.start;
+	const unsigned char *text = (const unsigned char *)fl_cover.start;
 	uintptr_t hook = (uintptr_t)__sanitizer_cov_trace_pc;
 	int32_t distance;
 
-	for (size_t i = 0; i + 5 <= c.size; i++) {
+	for (size_t i = 0; i + 5 <= fl_cover.size; i++) {
 		if (text[i] != 0xe8)
 			continue;
 		memcpy(&distance, text + i + 1, sizeof(distance));
-		if (c.start + i + 5 + (uintptr_t)(intptr_t)distance != hook)
+		if (fl_cover.start + i + 5 + (uintptr_t)(intptr_t)distance != hook)
 			continue;
 		++*all;
-		*reached += c.reached[i + 5];
+		*reached += fl_cover.reached[i + 5];
 	}
 #else
 	(void)reached;
@@ -72,6 +64,6 @@ void fl_cover_count(uint32_t *reached, uint32_t *all)
 
 void fl_cover_close(void)
 {
-	free(c.reached);
-	memset(&c, 0, sizeof(c));
+	free(fl_cover.reached);
+	memset(&fl_cover, 0, sizeof(fl_cover));
 }

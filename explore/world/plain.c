@@ -2,7 +2,7 @@
 /*
  * Data races: two accesses to a byte, at least one of them a write, at least one plain, and nothing that orders them.
  *
- *   granule   4 bytes of explored memory, with the accesses to it that a later one may race with
+ *   granule   8 bytes of explored memory, with the accesses to it that a later one may race with
  *   cell      one of these accesses: who, when (by his own clock), how, which bytes, where in the program
  *
  * An access that comes after another, and races with whatever that one races with, replaces it (as in FastTrack:
@@ -23,19 +23,23 @@
 
 #include "layout.h"
 
-#define CELLS 6
-#define GRANULE 4u
+#define CELLS 8
+#define GRANULE 8u
 #define PAGE_GRANULES (FL_MEMORY_PAGE / GRANULE)
 
-struct cell {
-	uint32_t clock;
-	uint8_t proc, kind, mask, unused;
-	const void *where; /* plain: a pc; atomic: the site */
-};
+/*
+ * A cell is one word, so that it is cheap to compare and to log: from the lowest bit, the bytes (8), kind (2), process
+ * (4), its clock (20), where (30; see place_of). 0: empty; those in use come first.
+ */
+#define KIND_SHIFT 8
+#define PROC_SHIFT 10
+#define CLOCK_SHIFT 14
+#define WHERE_SHIFT 34
+#define CLOCK_MAX ((1u << (WHERE_SHIFT - CLOCK_SHIFT)) - 1)
+#define WHERE_MAX (UINT64_MAX >> WHERE_SHIFT)
 
 struct granule {
-	uint32_t n, pad[3];
-	struct cell cell[CELLS];
+	uint64_t cell[CELLS];
 };
 
 struct page {
@@ -43,13 +47,11 @@ struct page {
 	uint32_t sync[PAGE_GRANULES]; /* the number of the clock of what was released there, or 0; never put back */
 };
 
-/* 16 bytes as they were. */
+/* A word as it was. */
 struct change {
-	void *at;
-	uint64_t was[2];
+	uint64_t *at;
+	uint64_t was;
 };
-
-_Static_assert(sizeof(struct cell) == 16 && sizeof(struct granule) % 16 == 0, "changes are logged by 16 bytes");
 
 int fl_plain_proc = -1;
 
@@ -60,7 +62,7 @@ static struct {
 	size_t room;
 	struct fl_clock **clocks; /* in pieces of CLOCKS, so that they stay where they are */
 	uint32_t nclocks;
-	struct cell first, second; /* the race that was found */
+	uint64_t first, second; /* the race that was found */
 	const void *address;
 	bool lost; /* no memory for the log */
 } d;
@@ -94,9 +96,35 @@ void fl_plain_close(void)
 	fl_plain_proc = -1;
 }
 
+static unsigned proc_of(uint64_t cell)
+{
+	return cell >> PROC_SHIFT & 15;
+}
+
+static unsigned kind_of(uint64_t cell)
+{
+	return cell >> KIND_SHIFT & 3;
+}
+
+static uint32_t clock_of(uint64_t cell)
+{
+	return (uint32_t)(cell >> CLOCK_SHIFT) & CLOCK_MAX;
+}
+
+/* Code and sites lie in the program: at a distance from something of it that fits. */
+static uint64_t place_of(const void *where)
+{
+	return ((uintptr_t)where - (uintptr_t)&fl_plain_proc + WHERE_MAX / 2) & WHERE_MAX;
+}
+
+static const void *at_place(uint64_t place)
+{
+	return (const void *)((uintptr_t)&fl_plain_proc + (uintptr_t)place - WHERE_MAX / 2);
+}
+
 /* The log */
 
-static void log_change(void *at)
+static void log_change(uint64_t *at)
 {
 	struct change *grown;
 
@@ -109,23 +137,21 @@ static void log_change(void *at)
 		d.log = grown;
 		d.room = d.room ? 2 * d.room : 4096;
 	}
-	d.log[fl_order.log].at = at;
-	memcpy(d.log[fl_order.log].was, at, sizeof(d.log->was));
-	fl_order.log++;
+	d.log[fl_order.log++] = (struct change){.at = at, .was = *at};
 }
 
 void fl_plain_undo(uint32_t log)
 {
 	for (uint32_t i = fl_order.log; i > log; i--)
-		memcpy(d.log[i - 1].at, d.log[i - 1].was, sizeof(d.log->was));
+		*d.log[i - 1].at = d.log[i - 1].was;
 	if (fl_order.log > log)
 		fl_order.log = log;
 }
 
 void fl_plain_log_clock(struct fl_clock *c)
 {
-	for (size_t i = 0; i < sizeof(*c) / sizeof(d.log->was); i++)
-		log_change((char *)c + i * sizeof(d.log->was));
+	for (size_t i = 0; i < FL_ARRAY_LEN(c->word); i++)
+		log_change(&c->word[i]);
 }
 
 /* Granules */
@@ -202,59 +228,54 @@ static bool covers(unsigned kind, unsigned old)
 	return covered[kind] >> old & 1;
 }
 
-static bool races(const struct cell *c, unsigned kind, unsigned mask, const struct fl_clock *now)
+static bool races(uint64_t cell, uint64_t fresh, const struct fl_clock *now)
 {
-	return (c->mask & mask) && ((c->kind | kind) & FL_PLAIN_WRITE) && !(c->kind & kind & FL_PLAIN_ATOMIC) &&
-	       c->clock > now->at[c->proc];
+	return (cell & fresh & 255) && ((cell | fresh) & (uint64_t)FL_PLAIN_WRITE << KIND_SHIFT) &&
+	       !(cell & fresh & (uint64_t)FL_PLAIN_ATOMIC << KIND_SHIFT) && clock_of(cell) > now->at[proc_of(cell)];
 }
 
-static void keep(struct granule *g, const struct cell *fresh, const struct fl_clock *now)
+static void keep(struct granule *g, uint64_t fresh, const struct fl_clock *now)
 {
-	uint32_t i;
+	unsigned kind = kind_of(fresh), i;
 
-	for (i = 0; i < g->n; i++) {
-		const struct cell *c = &g->cell[i];
+	for (i = 0; i < CELLS - 1 && g->cell[i]; i++) {
+		uint64_t cell = g->cell[i];
 
-		if (covers(fresh->kind, c->kind) && !(c->mask & ~fresh->mask) && c->clock <= now->at[c->proc])
+		if (covers(kind, kind_of(cell)) && !(cell & ~fresh & 255) && clock_of(cell) <= now->at[proc_of(cell)])
 			break;
 	}
-	if (i == CELLS) {
-		i = CELLS - 1;
-	} else if (i == g->n) {
-		log_change(g);
-		g->n++;
-	}
 	log_change(&g->cell[i]);
-	g->cell[i] = *fresh;
+	g->cell[i] = fresh;
 }
 
 /* False: a race, which is noted. */
-static bool look(struct granule *g, unsigned p, unsigned kind, unsigned mask, const void *where, uintptr_t at)
+static bool look(struct granule *g, uint64_t fresh, const struct fl_clock *now, uintptr_t at)
 {
-	const struct fl_clock *now = &fl_order.now[p];
-	struct cell fresh = {
-		.clock = now->at[p], .proc = (uint8_t)p, .kind = (uint8_t)kind, .mask = (uint8_t)mask, .where = where};
+	const uint64_t who = ~(uint64_t)0 >> (64 - WHERE_SHIFT) << PROC_SHIFT; /* process and clock */
 
-	for (uint32_t i = 0; i < g->n; i++) {
-		const struct cell *c = &g->cell[i];
+	for (unsigned i = 0; i < CELLS && g->cell[i]; i++) {
+		uint64_t cell = g->cell[i];
 
-		if (c->proc == p) {
-			if (c->clock == fresh.clock && covers(c->kind, kind) && !(mask & ~(unsigned)c->mask))
+		if (!((cell ^ fresh) & who)) {
+			if (!(fresh & ~cell & 255) && covers(kind_of(cell), kind_of(fresh)))
 				return true;
-		} else if (FL_UNLIKELY(races(c, kind, mask, now))) {
-			d.first = *c;
+		} else if (FL_UNLIKELY(races(cell, fresh, now)) && proc_of(cell) != proc_of(fresh)) {
+			d.first = cell;
 			d.second = fresh;
 			d.address = (const void *)at;
 			return false;
 		}
 	}
-	keep(g, &fresh, now);
+	keep(g, fresh, now);
 	return true;
 }
 
 bool fl_plain_access(unsigned p, const volatile void *address, size_t n, unsigned kind, const void *where)
 {
 	uintptr_t at = (uintptr_t)address, end = at + n;
+	const struct fl_clock *now = &fl_order.now[p];
+	uint64_t fresh = place_of(where) << WHERE_SHIFT | (uint64_t)(now->at[p] & CLOCK_MAX) << CLOCK_SHIFT |
+			 (uint64_t)p << PROC_SHIFT | (uint64_t)kind << KIND_SHIFT;
 	struct page *page = NULL;
 	size_t granule = PAGE_GRANULES;
 
@@ -267,7 +288,7 @@ bool fl_plain_access(unsigned p, const volatile void *address, size_t n, unsigne
 			if (!page)
 				return true;
 		}
-		if (!look(&page->granule[granule], p, kind, mask, where, at))
+		if (!look(&page->granule[granule], fresh | mask, now, at))
 			return false;
 		at = next;
 	}
@@ -309,18 +330,18 @@ void fl_plain_write(const void *p, size_t n, void *pc)
 
 /* Texts */
 
-static void describe(const struct cell *c, char *buf, size_t size)
+static void describe(uint64_t cell, char *buf, size_t size)
 {
-	const char *how = c->kind & FL_PLAIN_WRITE ? "write" : "read";
-	const struct fl_access_site *site = c->where;
+	const char *how = kind_of(cell) & FL_PLAIN_WRITE ? "write" : "read";
+	const struct fl_access_site *site = at_place(cell >> WHERE_SHIFT);
 	const char *slash;
 
-	if (!(c->kind & FL_PLAIN_ATOMIC)) {
-		snprintf(buf, size, "plain %s by %s in %s", how, fl_world_name(c->proc), fl_where(c->where));
+	if (!(kind_of(cell) & FL_PLAIN_ATOMIC)) {
+		snprintf(buf, size, "plain %s by %s in %s", how, fl_world_name(proc_of(cell)), fl_where(site));
 		return;
 	}
 	slash = site->file ? strrchr(site->file, '/') : NULL;
-	snprintf(buf, size, "atomic %s by %s of %s (%s:%u)", how, fl_world_name(c->proc), site->what,
+	snprintf(buf, size, "atomic %s by %s of %s (%s:%u)", how, fl_world_name(proc_of(cell)), site->what,
 		 slash        ? slash + 1
 		 : site->file ? site->file
 			      : "port",
@@ -331,8 +352,8 @@ void fl_plain_describe(void)
 {
 	char first[320], second[320], object[160];
 
-	describe(&d.first, first, sizeof(first));
-	describe(&d.second, second, sizeof(second));
+	describe(d.first, first, sizeof(first));
+	describe(d.second, second, sizeof(second));
 	snprintf(fl_world.text, sizeof(fl_world.text), "%s: %s, and %s",
 		 fl_objects_describe(d.address, object, sizeof(object)), first, second);
 }

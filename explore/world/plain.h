@@ -17,7 +17,10 @@
 #define FL_CLOCK 16 /* words of a clock: one for each fiber, and some to round */
 
 struct fl_clock {
-	uint32_t at[FL_CLOCK];
+	union {
+		uint32_t at[FL_CLOCK];
+		uint64_t word[FL_CLOCK / 2]; /* for the log */
+	};
 };
 
 /* Saved and restored with the run. */
@@ -64,7 +67,17 @@ bool fl_plain_access(unsigned p, const volatile void *at, size_t n, unsigned kin
 
 /* cover.c */
 FL_MUST_CHECK bool fl_cover_open(void);
-void fl_cover_block(void *pc);
+struct fl_cover {
+	uintptr_t start;
+	size_t size;
+	unsigned char *reached; /* a byte for each of the text's */
+};
+extern struct fl_cover fl_cover;
+static inline void fl_cover_block(void *pc)
+{
+	if (FL_LIKELY((uintptr_t)pc - fl_cover.start < fl_cover.size))
+		fl_cover.reached[(uintptr_t)pc - fl_cover.start] = 1;
+}
 void fl_cover_count(uint32_t *reached, uint32_t *all);
 void fl_cover_close(void);
 

@@ -52,7 +52,8 @@ static struct {
 	struct hot *hot;
 	size_t nhot, hot_room;
 	unsigned char *is_hot; /* a byte a page of setup's heaps */
-	char *roots, *roots_end;
+	char *roots;
+	size_t fibers; /* bytes that the state of fibers took at most */
 } s;
 
 /* Make room for n more bytes in an image; where they are, or NULL. */
@@ -89,15 +90,20 @@ static const char *get(const char *from, void *p, size_t n)
 
 static bool save_fibers(struct image *i)
 {
-	size_t room, need;
+	size_t room, need = s.fibers, at = i->used;
 	char *to;
 
-	need = fl_fiber_state_save(NULL, 0);
-	room = need + 64;
-	to = more(i, room);
-	if (!to)
-		return false;
-	return fl_fiber_state_save(to, room) <= room;
+	/* Mostly they need as much as before. */
+	do {
+		i->used = at;
+		room = need + 64;
+		to = more(i, room);
+		if (!to)
+			return false;
+		need = fl_fiber_state_save(to, room);
+	} while (need > room);
+	s.fibers = need > s.fibers ? need : s.fibers;
+	return true;
 }
 
 static bool save(struct image *i)

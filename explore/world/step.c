@@ -160,6 +160,12 @@ static bool is_enabled(unsigned p)
 	}
 }
 
+static bool may_wait(const struct fl_fiber_point *point)
+{
+	return (1u << point->site->kind) & (1u << FL_ACCESS_LOCK | 1u << FL_ACCESS_PARK | 1u << FL_ACCESS_CALLBACK |
+					    1u << FL_ACCESS_BARRIER | 1u << FL_ACCESS_OTHER);
+}
+
 /* Of these fibers, those that need not wait for a buffer; and the buffers. */
 static uint32_t with_buffers(uint32_t enabled)
 {
@@ -176,11 +182,15 @@ static uint32_t with_buffers(uint32_t enabled)
 
 static uint32_t find_enabled(void)
 {
-	uint32_t enabled = 0;
+	uint32_t enabled = fl_run.free;
+	uint32_t left = ((1u << fl_world.fibers) - 1) & ~fl_run.done & ~enabled;
 
-	for (unsigned p = 0; p < fl_world.fibers; p++)
-		if (!(fl_run.done >> p & 1) && is_enabled(p))
+	for (; left; left &= left - 1) {
+		unsigned p = FL_LOWEST_BIT(left);
+
+		if (is_enabled(p))
 			enabled |= 1u << p;
+	}
 	return fl_tso_on() ? with_buffers(enabled) : enabled;
 }
 
@@ -348,8 +358,13 @@ struct fl_fiber *fl_step_next(void *arg, struct fl_fiber *f, const struct fl_fib
 		fl_run.point[p] = *point;
 		fl_run.point_op[p] = fl_run.op[p];
 		describe_fiber(p);
+		if (may_wait(point))
+			fl_run.free &= ~(1u << p);
+		else
+			fl_run.free |= 1u << p;
 	} else {
 		fl_run.done |= 1u << p;
+		fl_run.free &= ~(1u << p);
 		fl_run.last_ended = fl_run.steps;
 		memset(&fl_run.pending[p], 0, sizeof(fl_run.pending[p]));
 	}

@@ -35,6 +35,7 @@ struct fl_world_op {
 struct fl_world_run {
 	uint32_t steps;
 	uint32_t done;      /* bits of the processes that have ended */
+	uint32_t free;      /* bits of those that can go whatever happens, store buffers aside */
 	int running;        /* who took the last step; -1 */
 	uint32_t allocated; /* bytes of fl_port_alloc, live */
 	uint32_t allocs_failed;
