@@ -28,22 +28,47 @@ char *fl_exec_error(const struct fl_scenario *s, const struct fl_place *place, c
 	return whole ? whole : strdup("out of memory");
 }
 
-static const struct fl_place top = {1, 1};
+/* Settings have no place in the tree: the line that begins with the word. */
+static struct fl_place place_of(const struct fl_scenario *s, const char *setting)
+{
+	struct fl_place place = {1, 1};
+	size_t n = strlen(setting);
+
+	for (const char *line = s->text; line && *line; place.line++) {
+		size_t blank = strspn(line, " \t");
+
+		if (!strncmp(line + blank, setting, n) && strspn(line + blank + n, " \t")) {
+			place.column = (unsigned)blank + 1;
+			return place;
+		}
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return (struct fl_place){1, 1};
+}
+
+static char *refuse_setting(const struct fl_scenario *s, const char *setting, const char *is, const char *has)
+{
+	struct fl_place place;
+
+	if (!is || !strcmp(is, has))
+		return NULL;
+	place = place_of(s, setting);
+	return fl_exec_error(s, &place, "the engine has no %s %s yet; it has %s", setting, is, has);
+}
 
 static char *refuse_settings(const struct fl_scenario *s)
 {
-	if (s->arch && strcmp(s->arch, fl_arch_x86_64.name))
-		return fl_exec_error(s, &top, "the engine has no architecture %s yet; it has %s", s->arch,
-				     fl_arch_x86_64.name);
-	if (s->kernel && strcmp(s->kernel, "6.18"))
-		return fl_exec_error(s, &top, "the engine has no kernel profile %s yet; it has 6.18", s->kernel);
-	if (s->policy && strcmp(s->policy, "none"))
-		return fl_exec_error(s, &top, "the engine has no policy %s of sub-page faults yet; it has none",
-				     s->policy);
-	if (s->threads > FL_EXPLORE_THREADS)
-		return fl_exec_error(s, &s->thread[FL_EXPLORE_THREADS].place, "there can be %d threads at most",
-				     FL_EXPLORE_THREADS);
-	return NULL;
+	char *error = refuse_setting(s, "arch", s->arch, fl_arch_x86_64.name);
+
+	if (!error)
+		error = refuse_setting(s, "kernel", s->kernel, "6.18");
+	if (!error)
+		error = refuse_setting(s, "policy", s->policy, "none");
+	if (!error && s->threads > FL_EXPLORE_THREADS)
+		error = fl_exec_error(s, &s->thread[FL_EXPLORE_THREADS].place, "there can be %d threads at most",
+				      FL_EXPLORE_THREADS);
+	return error;
 }
 
 static char *refuse_map(const struct fl_scenario *s, const struct fl_sc_map *m)
