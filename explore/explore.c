@@ -16,9 +16,9 @@
 
 struct watch {
 	bool terminal;
-	bool keeps;                      /* stop now and then to write the state */
-	bool saving;                     /* stopped for that alone */
-	struct fl_explore_report before; /* its counts: of the legs before this one */
+	bool keeps;    /* stop now and then to write the state */
+	bool saving;   /* stopped for that alone */
+	double before; /* seconds of the legs before this one */
 };
 
 static bool on_progress(void *arg, const struct fl_explore_progress *p)
@@ -26,9 +26,8 @@ static bool on_progress(void *arg, const struct fl_explore_progress *p)
 	struct watch *w = arg;
 
 	if (w->terminal && p->seconds > 0.5)
-		fprintf(stderr, "\r\033[K  %s schedules, %s cut as equivalent, %s",
-			fl_show_count(w->before.schedules + p->schedules), fl_show_count(w->before.cut + p->cut),
-			fl_show_seconds(w->before.seconds + p->seconds));
+		fprintf(stderr, "\r\033[K  %s schedules, %s cut as equivalent, %s", fl_show_count(p->schedules),
+			fl_show_count(p->cut), fl_show_seconds(w->before + p->seconds));
 	if (fl_stop_asked)
 		return false;
 	w->saving = w->keeps && p->seconds > SAVE_SECONDS;
@@ -67,21 +66,11 @@ static int explore_leg(const struct fl_scenario *s, const struct fl_explore_opti
 	return fl_subject_explore(s, NULL, &now, leg, error);
 }
 
-/* How many schedules are left of the bound that the user set. The random searches count by themselves. */
-static bool is_used_up(struct fl_explore_options *o, uint64_t all, const struct fl_explore_report *done)
-{
-	if (!all || o->search == FL_EXPLORE_PCT || o->search == FL_EXPLORE_RANDOM)
-		return false;
-	o->schedules = all > done->schedules ? all - done->schedules : 0;
-	return !o->schedules;
-}
-
 /* All legs; *report has what was done before, and then everything. */
 static int explore(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
 		   struct fl_explore_report *report, char **error)
 {
 	struct watch w = {.terminal = isatty(STDERR_FILENO), .keeps = t->state};
-	struct fl_explore_options leg_options = *o;
 	int ret = 0;
 
 	do {
@@ -89,19 +78,16 @@ static int explore(const struct fl_settings *t, const struct fl_scenario *s, con
 		char *state = report->state;
 
 		report->state = NULL;
-		w.before = *report;
-		if (!is_used_up(&leg_options, o->schedules, report)) {
-			ret = explore_leg(s, &leg_options, state, &w, &leg, error);
-			if (!ret && !fl_ledger_add(report, &leg))
-				ret = -1;
-			if (!ret && leg.state) {
-				report->state = strdup(leg.state);
-				ret = report->state ? 0 : -1;
-			}
-			if (!ret)
-				fl_explore_report_free(&leg);
-		}
+		w.before = report->seconds;
+		ret = explore_leg(s, o, state, &w, &leg, error);
 		free(state);
+		if (ret)
+			break;
+		if (!fl_ledger_add(report, &leg))
+			ret = -1;
+		report->state = leg.state;
+		leg.state = NULL;
+		fl_explore_report_free(&leg);
 		if (!ret && w.saving && report->state && !fl_saved_write(t->state, s, o, report, error))
 			ret = -1;
 	} while (!ret && w.saving && report->state);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports put together: of the legs of an exploration that was stopped, and of processes that share one. As text, for
- * the file between two legs and the pipe between two processes:
+ * Reports put together, of the legs of an exploration that was stopped. As text, for the file between two legs:
  *
  *   counts N N ...
  *   finding KIND PREEMPTIONS EVENTS BYTES RUN-ID, and on the lines after it BYTES of text
@@ -127,15 +126,15 @@ bool fl_ledger_add(struct fl_explore_report *to, const struct fl_explore_report 
 	bool fine = true;
 
 	to->complete = from->complete;
-	to->schedules += from->schedules;
-	to->cut += from->cut;
-	to->over += from->over;
-	to->events += from->events;
-	to->replayed += from->replayed;
-	to->choice_points += from->choice_points;
+	to->schedules = from->schedules;
+	to->cut = from->cut;
+	to->over = from->over;
+	to->events = from->events;
+	to->replayed = from->replayed;
+	to->choice_points = from->choice_points;
+	to->longest = from->longest;
 	to->switches += from->switches;
 	to->seconds += from->seconds;
-	to->longest = to->longest > from->longest ? to->longest : from->longest;
 	to->blocks = from->blocks;
 	if (to->blocks_reached < from->blocks_reached)
 		to->blocks_reached = from->blocks_reached;

@@ -91,7 +91,10 @@ const struct fl_explore_seen *fl_sometimes_seen(const struct fl_scenario *s, siz
 
 /* Reports put together */
 
-/* False: out of memory; to has a part. `complete` is from's: the later leg's. state is left alone. */
+/*
+ * from is the leg after to: its search went on counting where to's stopped, but outcomes, findings, time and switches are its
+ * own. False: out of memory; to has a part. state is left alone.
+ */
 bool fl_ledger_add(struct fl_explore_report *to, const struct fl_explore_report *from);
 void fl_ledger_write(FILE *out, const struct fl_explore_report *r);
 /* What was written, from a text that is changed. *at: behind it. False: it is not such a text, or out of memory. */

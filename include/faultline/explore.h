@@ -153,7 +153,11 @@ struct fl_explore_options {
 	bool lenient;
 	bool stop;         /* with replay: raise SIGTRAP for a debugger */
 	unsigned stop_at;  /* where: before this event; UINT_MAX: at the finding's */
-	const char *state; /* go on from here: what report.state was when a run of the same test was stopped */
+	/*
+	 * Go on from here: what report.state was when a run of the same test was stopped. The report goes on counting
+	 * runs and steps from there; its outcomes, findings, switches and seconds are of this part alone.
+	 */
+	const char *state;
 	/* Any may be NULL. progress is called about ten times a second; false: stop, and leave report.state. */
 	void *arg;
 	void (*event)(void *arg, const struct fl_explore_event *event);
