@@ -15,6 +15,17 @@ static struct fl_sc_expr *make(struct fl_sc_parser *p, enum fl_sc_expr_kind kind
 	return e;
 }
 
+/* What stands below e has been looked at: its tree must not get too high. */
+static void put_below(struct fl_sc_parser *p, struct fl_sc_expr *e, const struct fl_sc_expr *below)
+{
+	const struct fl_sc_token t = {.place = e->place};
+
+	if (below->height >= e->height)
+		e->height = below->height + 1;
+	if (e->height > FL_SC_DEPTH)
+		fl_sc_fail(p, &t, "more than %d levels of an expression; split it", FL_SC_DEPTH);
+}
+
 static struct fl_sc_expr *binary(struct fl_sc_parser *p, enum fl_sc_binary kind, const struct fl_sc_token *t,
 				 struct fl_sc_expr *left, struct fl_sc_expr *right)
 {
@@ -23,6 +34,18 @@ static struct fl_sc_expr *binary(struct fl_sc_parser *p, enum fl_sc_binary kind,
 	e->binary = kind;
 	e->left = left;
 	e->right = right;
+	put_below(p, e, left);
+	put_below(p, e, right);
+	return e;
+}
+
+static struct fl_sc_expr *prefix(struct fl_sc_parser *p, enum fl_sc_expr_kind kind, const struct fl_sc_token *t,
+				 struct fl_sc_expr *left)
+{
+	struct fl_sc_expr *e = make(p, kind, t);
+
+	e->left = left;
+	put_below(p, e, left);
 	return e;
 }
 
@@ -321,8 +344,7 @@ static struct fl_sc_expr *unary(struct fl_sc_parser *p)
 		return primary(p);
 	deeper(p);
 	fl_sc_glue(p);
-	e = make(p, FL_SC_E_NEG, t);
-	e->left = unary(p);
+	e = prefix(p, FL_SC_E_NEG, t, unary(p));
 	p->depth--;
 	return e;
 }
@@ -387,14 +409,14 @@ static struct fl_sc_expr *bits(struct fl_sc_parser *p)
 /* in { a, b }; the brace is next. */
 static struct fl_sc_expr *set(struct fl_sc_parser *p, const struct fl_sc_token *t, struct fl_sc_expr *left)
 {
-	struct fl_sc_expr *e = make(p, FL_SC_E_IN, t);
+	struct fl_sc_expr *e = prefix(p, FL_SC_E_IN, t, left);
 
-	e->left = left;
 	fl_sc_expect(p, "{", "'{' and the values that it may have");
 	p->nest++;
 	do {
 		e->member = fl_sc_grow(p, e->member, e->members, sizeof(*e->member));
-		e->member[e->members++] = bits(p);
+		e->member[e->members] = bits(p);
+		put_below(p, e, e->member[e->members++]);
 		if (fl_sc_at(p, ","))
 			fl_sc_glue(p);
 	} while (fl_sc_accept(p, ","));
@@ -435,11 +457,9 @@ static struct fl_sc_expr *comparison(struct fl_sc_parser *p)
 	} else if (fl_sc_accept(p, "in")) {
 		e = set(p, t, e);
 	} else if (fl_sc_at(p, "not") && p->token[p->at + 1].kind == FL_SC_T_WORD) {
-		struct fl_sc_expr *inverse = make(p, FL_SC_E_NOT, fl_sc_next(p));
-
+		fl_sc_next(p);
 		fl_sc_expect(p, "in", "'in'");
-		inverse->left = set(p, t, e);
-		e = inverse;
+		e = prefix(p, FL_SC_E_NOT, t, set(p, t, e));
 	} else if (fl_sc_token_is(t, "=")) {
 		fl_sc_fail(p, t, "expected an operator or the end of the expression, found '=' (here one writes '==')");
 	}
@@ -454,8 +474,7 @@ static struct fl_sc_expr *negation(struct fl_sc_parser *p)
 	if (!fl_sc_accept(p, "not"))
 		return comparison(p);
 	deeper(p);
-	e = make(p, FL_SC_E_NOT, t);
-	e->left = negation(p);
+	e = prefix(p, FL_SC_E_NOT, t, negation(p));
 	p->depth--;
 	return e;
 }

@@ -165,6 +165,7 @@ struct fl_sc_expr {
 	struct fl_sc_expr *left, *right;
 	struct fl_sc_expr **member; /* IN */
 	size_t members;
+	unsigned height; /* levels below, at most 60: who walks the tree needs little stack */
 };
 
 /*

@@ -188,6 +188,8 @@ static void test_depth(void **state)
 		{"thread t { ", "repeat 1 { "},
 		{"thread t { ", "if 1 { } else "},
 		{"always ", "1 implies "},
+		{"always 1", " + 1"},
+		{"always 1", " and 1"},
 	};
 	char text[4096], *error;
 

@@ -261,7 +261,7 @@ static void test_garbled(void **state)
 	assert_in_range(good, 1000, 19000);
 }
 
-/* All that is shipped can be read, asks a question, and can be laid out. */
+/* All that is shipped can be read, asks a question, and stands in its layout. */
 static void test_shipped(void **state)
 {
 	char pattern[512];
@@ -281,6 +281,8 @@ static void test_shipped(void **state)
 		if (!strchr(s->question, '?'))
 			fail_msg("%s asks no question: '%s'", s->path, s->question);
 		layout = format(s);
+		if (strcmp(layout, s->text))
+			fail_msg("%s is not in its layout: faultline explore --format -i %s", s->path, s->path);
 		free(layout);
 		fl_scenario_free(s);
 	}
