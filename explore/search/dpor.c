@@ -90,7 +90,7 @@ static int cut(struct fl_search *s, const struct fl_step pending[])
 {
 	uint32_t waiting = ~s->event[s->n].enabled & (BIT(s->procs - 1) | (BIT(s->procs - 1) - 1));
 
-	s->cut = true;
+	s->state = RUN_ENDED;
 	s->stats.cut++;
 	for (uint32_t left_p = waiting, p; next_bit(&left_p, &p);)
 		fl_race_waiting(s, p, &pending[p]);

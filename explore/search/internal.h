@@ -100,7 +100,6 @@ struct fl_search {
 	bool told;       /* the event under way has been given to fl_search_step */
 	bool fresh;      /* nothing was run yet */
 	bool loaded;     /* this run begins as a saved state has it */
-	bool cut;
 	struct event *event;
 	uint32_t *clock;
 
@@ -206,6 +205,8 @@ int fl_pick_fair(struct fl_search *s, uint32_t enabled);
 int fl_pick_random(struct fl_search *s, uint32_t enabled);
 int fl_pick_replay(struct fl_search *s, uint32_t enabled, int running);
 bool fl_pick_begin(struct fl_search *s);
+/* A replay must have been followed to its end. */
+void fl_pick_end(struct fl_search *s);
 unsigned fl_pick_choice(struct fl_search *s, unsigned n);
 
 /* text.c */

@@ -181,3 +181,14 @@ int fl_pick_replay(struct fl_search *s, uint32_t enabled, int running)
 		return fl_pick_fair(s, enabled);
 	return without_preemption(s, enabled, running);
 }
+
+void fl_pick_end(struct fl_search *s)
+{
+	const struct stretch *stretch = s->stretches.at;
+	size_t left = s->stretches.n - s->stretch;
+
+	if (s->config.mode != FL_SEARCH_REPLAY || s->config.lenient || !left)
+		return;
+	if (left > 1 || s->taken < stretch[s->stretch].steps)
+		fl_search_fail(s, "the run cannot be followed: it ended after %u steps, and the run id goes on", s->n);
+}

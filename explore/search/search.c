@@ -144,7 +144,6 @@ bool fl_search_begin(struct fl_search *s, uint32_t *keep)
 	}
 	s->state = RUN_UNDER_WAY;
 	s->fresh = false;
-	s->cut = false;
 	s->fair = false;
 	s->pos = 0;
 	s->cursor = 0;
@@ -212,7 +211,7 @@ int fl_search_next(struct fl_search *s, uint32_t enabled, const struct fl_step p
 {
 	int p;
 
-	if (s->stats.error || s->cut || s->state != RUN_UNDER_WAY)
+	if (s->stats.error || s->state != RUN_UNDER_WAY)
 		return -1;
 	if (s->pos < s->keep) {
 		struct event *ev = &s->event[s->pos++];
@@ -296,7 +295,8 @@ void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step p
 		return;
 	s->state = RUN_ENDED;
 	fl_race_finish(s);
-	if (s->cut || s->stats.error)
+	fl_pick_end(s);
+	if (s->stats.error)
 		return;
 	s->stats.runs++;
 	s->stats.over += s->fair;

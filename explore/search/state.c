@@ -264,6 +264,7 @@ static void read_nodes(struct reader *r, struct fl_search *s)
 		ev->backtrack = read_word(r);
 		ev->sleep = read_word(r);
 		ev->parts = read_word(r);
+		s->stats.parts += d < s->root ? 0 : ev->parts;
 		read_choices(r, s);
 		if (d == s->n)
 			break;
