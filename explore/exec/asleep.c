@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "explore/exec/exec_int.h"
+#include "explore/world/world.h"
 #include "uffd/context.h"
 
 static const struct fl_uffd_waiter *find_waiter(const struct fl_uffd_waiter *w, const struct fl_task *t)
@@ -124,12 +125,14 @@ FL_PRINTF(4, 5) static void add(char *text, size_t size, size_t *used, const cha
 static void describe(const struct fl_exec *x, unsigned thread, const char *why, char *text, size_t size, size_t *used)
 {
 	const struct fl_sc_statement *at = x->stage->actor[thread].at;
+	char object[160];
 
 	add(text, size, used, "%s%s sleeps", *used ? "; " : "", x->s->thread[thread].name);
 	if (at)
 		add(text, size, used, " in '%s' (line %u)", at->text, at->place.line);
 	add(text, size, used, " %s", why);
-	add(text, size, used, " (%s)", fl_explore_wait_name(thread));
+	add(text, size, used, " (%s: %s)", fl_explore_wait_name(thread),
+	    fl_objects_describe(fl_run.point[thread].address, object, sizeof(object)));
 }
 
 enum fl_explore_kind fl_exec_judge(struct fl_exec *x, char *text, size_t size)
