@@ -59,7 +59,8 @@ static bool make_room(struct fl_explore_report *r)
 
 char *fl_report_run_id(void)
 {
-	char *schedule = fl_search_schedule(fl_world.search), *id;
+	/* What fails in setup has no schedule. */
+	char *schedule = fl_world.search ? fl_search_schedule(fl_world.search) : strdup(""), *id;
 
 	if (!schedule)
 		return NULL;
