@@ -100,6 +100,7 @@ struct fl_exec_thread {
 	bool signalled;   /* somebody signals it */
 	bool killed;      /* fatally */
 	bool awaits;      /* await or wait among its statements */
+	bool accesses;    /* it needs a vCPU; one without would only have shoot-downs wait for it */
 };
 
 struct fl_exec_state_key {

@@ -87,6 +87,12 @@ static void find_in_statement(struct finder *f, const struct fl_sc_statement *st
 	    (st->dontwake || st->op == FL_SC_MMAP || st->op == FL_SC_MUNMAP || st->op == FL_SC_MREMAP))
 		x->silent = true;
 	switch (st->op) {
+	case FL_SC_LOAD:
+	case FL_SC_STORE:
+	case FL_SC_ADD:
+	case FL_SC_FETCH:
+		t->accesses = true;
+		break;
 	case FL_SC_FORK:
 		find_fork(f, st);
 		break;

@@ -115,7 +115,8 @@ void fl_exec_end(struct fl_actor *a)
 	for (size_t i = 0; i < x->s->processes; i++) {
 		struct fl_exec_process *p = &x->stage->process[1 + i];
 
-		if (x->forker[i] == a->index && p->state == FL_EXEC_UNBORN)
+		/* (By fl_load: what this thread has stored may still be in its store buffer.) */
+		if (x->forker[i] == a->index && fl_load(&p->state) == FL_EXEC_UNBORN)
 			fl_store_release(&p->state, FL_EXEC_NEVER);
 	}
 	if (a->live && x->leaves[x->s->thread[a->index].process])

@@ -51,7 +51,8 @@ int fl_actor_enter(struct fl_actor *a, struct fl_mm *mm)
 	int err;
 
 	fl_task_init(&a->task, a->x->stage->frames, mm, a->index + 1);
-	fl_vcpu_init(&a->cpu, &a->task);
+	if (a->x->thread[a->index].accesses)
+		fl_vcpu_init(&a->cpu, &a->task);
 	a->entered = a->live = true;
 	err = make_scratch(a);
 	if (err) {
@@ -64,7 +65,8 @@ int fl_actor_enter(struct fl_actor *a, struct fl_mm *mm)
 void fl_actor_leave(struct fl_actor *a)
 {
 	a->live = false;
-	fl_vcpu_exit(&a->cpu);
+	if (a->x->thread[a->index].accesses)
+		fl_vcpu_exit(&a->cpu);
 	fl_task_exit(&a->task);
 }
 

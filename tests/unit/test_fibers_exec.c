@@ -36,10 +36,9 @@ static struct fl_explore_report explore(const char *text, const struct fl_explor
 	o.alloc_fails = s->alloc_fails;
 	o.keep_going = true;
 	if (!o.schedules)
-		o.schedules = 300000; /* more than any of these has: the next check tells */
+		o.schedules = 300000; /* more than any of these has: expect sees to that */
 	if (fl_explore(fl_exec_test(x), &o, &report, &error))
 		print_error("%s\n", error);
-	assert_true(report.complete || o.search != FL_EXPLORE_DPOR);
 	fl_exec_free(x);
 	fl_scenario_free(s);
 	return report;
@@ -52,7 +51,7 @@ static void expect(const char *text, ...)
 	const char *want;
 	va_list args;
 	size_t i = 0;
-	bool same = r.findings == 0;
+	bool same = r.complete && r.findings == 0;
 
 	va_start(args, text);
 	while ((want = va_arg(args, const char *)) != NULL) {
