@@ -104,7 +104,7 @@ unsigned fl_world_choose(unsigned n, const char *what)
 
 	(void)what;
 	point(&site, NULL, 0);
-	return fl_search_choose(fl_world.search, n);
+	return fl_path_choose(n);
 }
 
 unsigned fl_explore_choose(unsigned n, const char *what)

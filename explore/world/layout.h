@@ -7,6 +7,7 @@
 #ifndef FL_WORLD_LAYOUT_H
 #define FL_WORLD_LAYOUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,11 +48,31 @@ struct fl_memory_kept {
 	uint32_t slot;
 };
 
+enum {
+	FL_GRANULE_NONE,
+	FL_GRANULE_LIVE,
+	FL_GRANULE_FREED
+};
+
 struct fl_memory {
+	unsigned char *granule; /* the state of each */
 	struct fl_memory_kept *kept;
 	size_t nkept;
 };
 extern struct fl_memory fl_memory;
+
+/* Whether one of n bytes at p was freed. */
+static inline bool fl_memory_is_freed(const volatile void *p, size_t n)
+{
+	uintptr_t at = (uintptr_t)p - FL_MEMORY_BASE;
+
+	if (at >= FL_MEMORY_STACKS)
+		return false;
+	for (size_t g = at / FL_MEMORY_GRANULE; g <= (at + (n ? n - 1 : 0)) / FL_MEMORY_GRANULE; g++)
+		if (fl_memory.granule[g] == FL_GRANULE_FREED)
+			return true;
+	return false;
+}
 
 uintptr_t fl_memory_heap_start(unsigned heap);
 /* Objects that were freed after the log had so many entries are live again. */

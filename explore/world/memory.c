@@ -23,12 +23,6 @@
 #define FREED 0x6b
 #define SLOT ((size_t)1 << FL_MEMORY_SLOT_SHIFT)
 
-enum {
-	GRANULE_NONE,
-	GRANULE_LIVE,
-	GRANULE_FREED
-};
-
 struct slots {
 	uint32_t first;
 	uint32_t shift;
@@ -37,11 +31,10 @@ struct slots {
 struct fl_memory fl_memory;
 
 static struct {
-	unsigned char *granule; /* one byte for each */
-	struct slots *slots;    /* of each page */
-	uint32_t stacks;        /* given out */
-	uint32_t *freed;        /* the log: granule numbers of objects that were freed, and how many granules */
-	size_t freed_room;      /* entries of two */
+	struct slots *slots; /* of each page */
+	uint32_t stacks;     /* given out */
+	uint32_t *freed;     /* the log: granule numbers of objects that were freed, and how many granules */
+	size_t freed_room;   /* entries of two */
 } m;
 
 static uintptr_t heap_start(unsigned heap)
@@ -84,9 +77,9 @@ const char *fl_memory_open(void)
 	}
 	memset(&m, 0, sizeof(m));
 	memset(&fl_memory, 0, sizeof(fl_memory));
-	m.granule = calloc(FL_MEMORY_SIZE / FL_MEMORY_GRANULE, 1);
+	fl_memory.granule = calloc(FL_MEMORY_SIZE / FL_MEMORY_GRANULE, 1);
 	m.slots = calloc(FL_MEMORY_SIZE / FL_MEMORY_PAGE, sizeof(*m.slots));
-	if (!m.granule || !m.slots) {
+	if (!fl_memory.granule || !m.slots) {
 		fl_memory_close();
 		return "there is no memory for the explorer's tables";
 	}
@@ -96,9 +89,11 @@ const char *fl_memory_open(void)
 void fl_memory_close(void)
 {
 	munmap((void *)BASE, FL_MEMORY_SIZE);
-	free(m.granule);
+	free(fl_memory.granule);
 	free(m.slots);
 	free(m.freed);
+	free(fl_memory.kept);
+	memset(&fl_memory, 0, sizeof(fl_memory));
 	memset(&m, 0, sizeof(m));
 }
 
@@ -163,7 +158,7 @@ void *fl_memory_alloc(size_t size, bool counted)
 	h->used += (uint32_t)take;
 	if (counted)
 		fl_run.allocated += (uint32_t)size;
-	memset(&m.granule[(at - BASE) / FL_MEMORY_GRANULE], GRANULE_LIVE, take / FL_MEMORY_GRANULE);
+	memset(&fl_memory.granule[(at - BASE) / FL_MEMORY_GRANULE], FL_GRANULE_LIVE, take / FL_MEMORY_GRANULE);
 	return memset((void *)at, 0, take);
 }
 
@@ -189,7 +184,7 @@ void fl_memory_unfree(uint32_t keep)
 	while (fl_run.freed > keep) {
 		const uint32_t *entry = &m.freed[2 * (size_t)--fl_run.freed];
 
-		memset(&m.granule[entry[0]], GRANULE_LIVE, entry[1]);
+		memset(&fl_memory.granule[entry[0]], FL_GRANULE_LIVE, entry[1]);
 	}
 }
 
@@ -218,20 +213,8 @@ void fl_memory_free(void *p, size_t size)
 	if (!log_free(at, granules))
 		fl_world_panic(NULL, __FILE__, __LINE__, "no memory for the log of frees");
 	fl_run.allocated -= (uint32_t)size;
-	memset(&m.granule[(at - BASE) / FL_MEMORY_GRANULE], GRANULE_FREED, granules);
+	memset(&fl_memory.granule[(at - BASE) / FL_MEMORY_GRANULE], FL_GRANULE_FREED, granules);
 	memset(p, FREED, size);
-}
-
-bool fl_memory_is_freed(const volatile void *p, size_t n)
-{
-	uintptr_t at = (uintptr_t)p - BASE;
-
-	if (at >= FL_MEMORY_STACKS)
-		return false;
-	for (size_t g = at / FL_MEMORY_GRANULE; g <= (at + (n ? n - 1 : 0)) / FL_MEMORY_GRANULE; g++)
-		if (m.granule[g] == GRANULE_FREED)
-			return true;
-	return false;
 }
 
 void *fl_memory_stack(void *arg, size_t *size)

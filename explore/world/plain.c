@@ -9,6 +9,10 @@
  * Flanagan and Freund, PLDI 2009, with several cells in place of one epoch). Where a granule is full, the last cell is
  * lost: then a race may be missed in this run.
  *
+ * Most memory is one fiber's alone, or read alone, or reached by atomics alone. So for each granule it is noted, over all runs,
+ * who came there and how; accesses are kept only where two came, one of them wrote, and one was plain. A run in which that is
+ * learned of a granule is run again.
+ *
  * Every change is logged, so that the cells can be put back with the world.
  *
  * No locks: one OS thread.
@@ -64,8 +68,16 @@ static struct {
 	uint32_t nclocks;
 	uint64_t first, second; /* the race that was found */
 	const void *address;
-	bool lost; /* no memory for the log */
+	unsigned char *seen; /* of each granule of explored memory: who came (SEEN_*) */
+	bool all, learned;
 } d;
+
+/* Who came to a granule: the number of one fiber plus one, or SEVERAL; whether somebody wrote, and was plain. */
+#define SEEN_WHO 15u
+#define SEEN_SEVERAL 15u
+#define SEEN_WRITE 16u
+#define SEEN_PLAIN 32u
+#define SEEN_ALL (SEEN_SEVERAL | SEEN_WRITE | SEEN_PLAIN)
 
 #define CLOCKS 256u
 
@@ -79,7 +91,11 @@ bool fl_plain_open(void)
 	d.page = calloc(d.pages, sizeof(*d.page));
 	for (unsigned p = 0; p < FL_WORLD_FIBERS; p++)
 		fl_order.now[p].at[p] = 1;
-	return d.page != NULL;
+	d.seen = mmap(NULL, FL_MEMORY_SIZE / GRANULE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (d.seen == MAP_FAILED)
+		d.seen = NULL;
+	return d.page && d.seen;
 }
 
 void fl_plain_close(void)
@@ -89,6 +105,8 @@ void fl_plain_close(void)
 			munmap(d.page[i], sizeof(*d.page[i]));
 	for (uint32_t i = 0; i * CLOCKS < d.nclocks; i++)
 		free(d.clocks[i]);
+	if (d.seen)
+		munmap(d.seen, FL_MEMORY_SIZE / GRANULE);
 	free(d.clocks);
 	free(d.page);
 	free(d.log);
@@ -270,9 +288,59 @@ static bool look(struct granule *g, uint64_t fresh, const struct fl_clock *now, 
 	return true;
 }
 
+void fl_plain_keep_all(bool all)
+{
+	d.all = all;
+}
+
+bool fl_plain_has_learned(void)
+{
+	bool learned = d.learned;
+
+	d.learned = false;
+	return learned;
+}
+
+/* p comes to granules first to last. Returns whether one of them is of those that matter. */
+static bool see(unsigned p, size_t first, size_t last, unsigned kind)
+{
+	unsigned bits = (kind & FL_PLAIN_WRITE ? SEEN_WRITE : 0) | (kind & FL_PLAIN_ATOMIC ? 0 : SEEN_PLAIN);
+	bool matters = d.all;
+
+	for (size_t i = first; i <= last; i++) {
+		unsigned seen = d.seen[i], who = seen & SEEN_WHO, now;
+
+		who = !who || who == p + 1 ? p + 1 : SEEN_SEVERAL;
+		now = (seen & ~SEEN_WHO) | bits | who;
+		if (FL_UNLIKELY(now != seen)) {
+			d.seen[i] = (unsigned char)now;
+			d.learned |= now == SEEN_ALL;
+		}
+		matters |= now == SEEN_ALL;
+	}
+	return matters;
+}
+
+static bool matters(uintptr_t at)
+{
+	at -= FL_MEMORY_BASE;
+	return d.all || at >= FL_MEMORY_SIZE || d.seen[at / GRANULE] == SEEN_ALL;
+}
+
+static bool keep_access(unsigned p, uintptr_t at, size_t n, unsigned kind, const void *where);
+
 bool fl_plain_access(unsigned p, const volatile void *address, size_t n, unsigned kind, const void *where)
 {
-	uintptr_t at = (uintptr_t)address, end = at + n;
+	uintptr_t at = (uintptr_t)address - FL_MEMORY_BASE;
+
+	if (FL_LIKELY(at < FL_MEMORY_SIZE) && FL_LIKELY(!see(p, at / GRANULE, (at + n - 1) / GRANULE, kind)))
+		return true;
+	return keep_access(p, (uintptr_t)address, n, kind, where);
+}
+
+static bool keep_access(unsigned p, uintptr_t at, size_t n, unsigned kind, const void *where)
+{
+	uintptr_t end = at + n;
 	const struct fl_clock *now = &fl_order.now[p];
 	uint64_t fresh = place_of(where) << WHERE_SHIFT | (uint64_t)(now->at[p] & CLOCK_MAX) << CLOCK_SHIFT |
 			 (uint64_t)p << PROC_SHIFT | (uint64_t)kind << KIND_SHIFT;
@@ -288,7 +356,7 @@ bool fl_plain_access(unsigned p, const volatile void *address, size_t n, unsigne
 			if (!page)
 				return true;
 		}
-		if (!look(&page->granule[granule], fresh | mask, now, at))
+		if (matters(at) && !look(&page->granule[granule], fresh | mask, now, at))
 			return false;
 		at = next;
 	}
@@ -306,7 +374,7 @@ static void freed(const void *p, const char *what, void *pc)
 	fl_world_leave();
 }
 
-static void watch(const void *p, size_t n, unsigned kind, void *pc)
+void fl_plain_hook(const void *p, size_t n, unsigned kind, void *pc)
 {
 	if (FL_UNLIKELY(fl_memory_is_freed(p, n)))
 		freed(p, kind ? "writes" : "reads", pc);
@@ -314,18 +382,6 @@ static void watch(const void *p, size_t n, unsigned kind, void *pc)
 		fl_finding(FL_EXPLORE_RACE, "%s", "");
 		fl_world_leave();
 	}
-}
-
-void fl_plain_read(const void *p, size_t n, void *pc)
-{
-	if (fl_plain_proc >= 0)
-		watch(p, n, 0, pc);
-}
-
-void fl_plain_write(const void *p, size_t n, void *pc)
-{
-	if (fl_plain_proc >= 0)
-		watch(p, n, FL_PLAIN_WRITE, pc);
 }
 
 /* Texts */

@@ -44,8 +44,17 @@ static inline bool fl_plain_on(void)
 extern int fl_plain_proc;
 
 /* The running fiber reads or writes n bytes at p by ordinary code at pc. */
-void fl_plain_read(const void *p, size_t n, void *pc);
-void fl_plain_write(const void *p, size_t n, void *pc);
+void fl_plain_hook(const void *p, size_t n, unsigned kind, void *pc);
+static inline void fl_plain_read(const void *p, size_t n, void *pc)
+{
+	if (fl_plain_proc >= 0)
+		fl_plain_hook(p, n, 0, pc);
+}
+static inline void fl_plain_write(const void *p, size_t n, void *pc)
+{
+	if (fl_plain_proc >= 0)
+		fl_plain_hook(p, n, FL_PLAIN_WRITE, pc);
+}
 
 FL_MUST_CHECK bool fl_plain_open(void);
 void fl_plain_close(void);
@@ -53,6 +62,10 @@ void fl_plain_close(void);
 bool fl_plain_step(unsigned p, const struct fl_fiber_point *point, bool buffered);
 /* A buffered store of fiber p, made when its own time was `clock`, reaches memory. */
 void fl_plain_flush(unsigned p, const volatile void *address, bool release, uint32_t clock);
+/* Keep every access from now on, or (as it begins) only those that can matter. */
+void fl_plain_keep_all(bool all);
+/* Whether since the last call an access turned out to matter that was not kept when it was made before. */
+bool fl_plain_has_learned(void);
 /* Forget changes back to where the log had so many entries. */
 void fl_plain_undo(uint32_t log);
 /* What was found last, into fl_world.text. */

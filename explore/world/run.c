@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "layout.h"
 #include "leave.h"
 #include "plain.h"
 #include "result.h"
@@ -57,8 +58,6 @@ static void *driver_alloc(void *arg, size_t size)
 
 static void driver_free(void *arg, void *p, size_t size)
 {
-	uint32_t slot, n;
-
 	(void)arg;
 	if (fl_plain_proc >= 0 && !fl_memory_is_freed(p, 1) &&
 	    !fl_plain_access((unsigned)fl_plain_proc, p, size, FL_PLAIN_WRITE, (const char *)fl_port_free + 1)) {
@@ -70,8 +69,7 @@ static void driver_free(void *arg, void *p, size_t size)
 		fl_tso_forget((unsigned)fl_world_current(), p, size);
 	if (fl_world_current() < 0 || fl_world.prologue)
 		return;
-	fl_memory_slots(p, size, &slot, &n);
-	fl_search_touch(fl_world.search, slot, n, FL_TOUCH_WRITE);
+	fl_path_touch(p, size);
 }
 
 static struct fl_fiber_driver driver = {
@@ -151,17 +149,32 @@ static void finish(void)
 	fl_world.finishing = false;
 }
 
-static void begin_run(uint32_t keep)
+static uint32_t restore(uint32_t keep)
 {
 	uint32_t at = fl_snapshot_restore(keep);
 
-	fl_search_restored(fl_world.search, at);
 	fl_world.snapshot_at = fl_snapshot_next(at, keep);
 	fl_world.kind = FL_EXPLORE_NONE;
 	fl_world.cut = fl_world.stuck = false;
 	fl_world.outcome_length = 0;
 	fl_world.outcome[0] = '\0';
 	fl_event_reset();
+	return at;
+}
+
+/* One run. It is repeated when something came to light that should have been known. */
+static void run_and_learn(uint32_t keep)
+{
+	run(keep);
+	while (fl_plain_on() && !fl_world.cut && !fl_world.kind && fl_plain_has_learned()) {
+		fl_plain_proc = -1;
+		fl_path_again(true);
+		restore(0);
+		fl_world.snapshot_at = UINT32_MAX;
+		run(0);
+		fl_path_again(false);
+	}
+	fl_plain_proc = -1;
 }
 
 static bool note_end(struct exploration *x)
@@ -204,9 +217,8 @@ static int explore_all(struct exploration *x)
 	uint32_t keep, waiting;
 
 	while (fl_search_begin(fl_world.search, &keep)) {
-		begin_run(keep);
-		run(keep);
-		fl_plain_proc = -1;
+		fl_search_restored(fl_world.search, restore(keep));
+		run_and_learn(keep);
 		if (fl_world.kind == FL_EXPLORE_RACE && !fl_world.text[0])
 			fl_plain_describe();
 		waiting = fl_step_waiting();
@@ -293,7 +305,9 @@ static int explore_world(struct exploration *x, char **error)
 		return fail(error, fl_world.options->replay || fl_world.options->state ? -FL_EINVAL : -FL_ENOMEM, why);
 	if (fl_plain_on() && !fl_plain_open())
 		return fail(error, -FL_ENOMEM, "there is no memory to watch plain accesses");
+	fl_plain_keep_all(true);
 	run_prologue();
+	fl_plain_keep_all(fl_world.options->replay != NULL);
 	if (fl_world.kind) {
 		if (!fl_world.text[0])
 			fl_plain_describe();
@@ -324,6 +338,7 @@ static void tear_down(void)
 	fl_crash_close();
 	fl_fiber_set_driver(NULL);
 	fl_plain_close();
+	fl_path_close();
 	fl_cover_close();
 	fl_where_close();
 	fl_memory_close();

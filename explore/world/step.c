@@ -264,7 +264,7 @@ static void begin_step(unsigned p, uint32_t enabled)
 
 	if (st->kind == FL_STEP_TRYLOCK)
 		st->result = !((const struct fl_mutex *)(uintptr_t)fl_run.point[p].address)->state;
-	fl_search_step(fl_world.search, p, st);
+	fl_path_step(p, st);
 	if (FL_UNLIKELY(fl_world.options->event || fl_world.options->stop))
 		fl_event_begin(p, enabled);
 	fl_run.steps++;
@@ -316,7 +316,7 @@ static int decide(void)
 	enabled = find_enabled();
 	if (!enabled)
 		return -1;
-	p = fl_search_next(fl_world.search, enabled, fl_run.pending, fl_run.running);
+	p = fl_path_next(enabled);
 	if (p < 0) {
 		fl_world.cut = true;
 		return -1;

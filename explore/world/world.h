@@ -35,6 +35,7 @@ struct fl_world_op {
 struct fl_world_run {
 	uint32_t steps;
 	uint32_t done;      /* bits of the processes that have ended */
+	uint32_t choices;   /* made */
 	uint32_t free;      /* bits of those that can go whatever happens, store buffers aside */
 	int running;        /* who took the last step; -1 */
 	uint32_t allocated; /* bytes of fl_port_alloc, live */
@@ -99,7 +100,6 @@ void *fl_memory_alloc(size_t size, bool counted);
 void fl_memory_free(void *p, size_t size);
 void *fl_memory_stack(void *arg, size_t *size);
 bool fl_memory_keep(void *p, size_t n);
-bool fl_memory_is_freed(const volatile void *p, size_t n);
 bool fl_memory_is_explored(const volatile void *p);
 /* After setup: the numbers of slots are given out. Returns how many there are. */
 uint32_t fl_memory_number(void);
@@ -133,6 +133,13 @@ void fl_snapshot_close(void);
 struct fl_fiber *fl_step_next(void *arg, struct fl_fiber *f, const struct fl_fiber_point *point);
 struct fl_fiber *fl_step_decide(struct fl_fiber *self);
 uint32_t fl_step_waiting(void); /* who is not done and cannot go on (bits) */
+/* path.c: who goes, and which alternative: as the search says, or (again) as in the run before. */
+int fl_path_next(uint32_t enabled);
+unsigned fl_path_choose(unsigned n);
+void fl_path_step(unsigned p, const struct fl_step *st);
+void fl_path_touch(const volatile void *p, size_t n);
+void fl_path_again(bool again);
+void fl_path_close(void);
 
 /* finding.c */
 FL_PRINTF(2, 3) void fl_finding(enum fl_explore_kind kind, const char *format, ...);
