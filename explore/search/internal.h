@@ -212,6 +212,8 @@ unsigned fl_pick_choice(struct fl_search *s, unsigned n);
 /* text.c */
 bool fl_text_schedule(struct fl_search *s, const char *text);
 /* state.c */
+/* What is left of a part: as fl_search_save, but what it has counted stays here. */
+char *fl_state_left(struct fl_search *s);
 bool fl_state_load(struct fl_search *s, const char *text);
 
 #endif

@@ -7,7 +7,7 @@
  *   part     a state, as fl_search_split or fl_search_save make it
  *   result   bytes: what a worker found in a part; what they mean is its and the gatherer's affair
  *
- * In which process a part is explored changes neither the runs nor their number, but their order.
+ * Who explores a part changes neither the runs nor their number, but their order: results come in any.
  *
  * In a worker:
  *

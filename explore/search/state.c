@@ -136,18 +136,18 @@ static void write_outside(struct writer *w, const struct fl_search *s)
 	}
 }
 
-static void write_stats(struct writer *w, const struct fl_search *s, bool part)
+static void write_stats(struct writer *w, const struct fl_search *s, bool counts)
 {
 	const struct fl_search_stats *stats = &s->stats;
 	const uint64_t numbers[] = {stats->runs,  stats->cut,      stats->over,
 				    stats->steps, stats->repeated, stats->choice_points};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		write_number(w, part ? 0 : numbers[i]);
+		write_number(w, counts ? numbers[i] : 0);
 	write_number(w, stats->longest);
 }
 
-static char *write_state(const struct fl_search *s, uint32_t root, bool part)
+static char *write_state(const struct fl_search *s, uint32_t root, bool counts)
 {
 	struct writer w = {0};
 
@@ -157,7 +157,7 @@ static char *write_state(const struct fl_search *s, uint32_t root, bool part)
 	write_number(&w, s->config.preemptions);
 	write_number(&w, s->config.seed);
 	write_number(&w, s->begun);
-	write_stats(&w, s, part);
+	write_stats(&w, s, counts);
 	write_number(&w, s->fresh);
 	if (searches_all(s) && !s->fresh) {
 		write_number(&w, root);
@@ -165,10 +165,10 @@ static char *write_state(const struct fl_search *s, uint32_t root, bool part)
 		write_number(&w, s->callbacks);
 		write_nodes(&w, s);
 		write_records(&w, s);
-		if (part)
-			write_number(&w, 0);
-		else
+		if (root == s->root)
 			write_outside(&w, s);
+		else
+			write_number(&w, 0);
 	}
 	return written(&w);
 }
@@ -369,7 +369,12 @@ char *fl_search_save(struct fl_search *s)
 		return NULL;
 	if (searches_all(s))
 		fl_dpor_advance(s);
-	return s->stats.error ? NULL : write_state(s, s->root, false);
+	return s->stats.error ? NULL : write_state(s, s->root, true);
+}
+
+char *fl_state_left(struct fl_search *s)
+{
+	return s->state == RUN_UNDER_WAY || s->stats.error ? NULL : write_state(s, s->root, false);
 }
 
 /* The highest node whose branch under way can be given away: others are left there, and no part is out below. */
@@ -398,7 +403,7 @@ char *fl_search_split(struct fl_search *s)
 	if (!searches_all(s) || s->state == RUN_UNDER_WAY || s->fresh || s->stats.error || !fl_dpor_advance(s) ||
 	    s->event[s->n].parts || !find_split(s, &node))
 		return NULL;
-	text = write_state(s, node + 1, true);
+	text = write_state(s, node + 1, false);
 	if (!text)
 		return NULL;
 	s->event[node].parts++;
