@@ -172,6 +172,9 @@ int fl_host_handlers(void)
 	a.sa_flags = 0;
 	if (sigaction(SIGINT, &a, NULL) || sigaction(SIGPIPE, &a, NULL))
 		return -errno;
+	a.sa_handler = SIG_DFL;
+	if (sigaction(SIGTERM, &a, NULL))
+		return -errno;
 	outside = (struct fl_host_self *)(fl_host_world.stacks + FL_HOST_STACK * FL_EXPLORE_THREADS);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #ifndef FL_HOST_INTERNAL_H
 #define FL_HOST_INTERNAL_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 
@@ -44,6 +45,8 @@ struct fl_host_slot {
 	_Atomic(uint32_t) sleeping; /* in a delay of ours */
 	_Atomic(int32_t) pid, tid;
 	_Atomic(uint32_t) line;
+	_Atomic(int32_t) cpu; /* where it shall run, or: */
+#define FL_HOST_ANYWHERE (-1)
 };
 
 struct fl_host_value {
@@ -116,6 +119,7 @@ struct fl_host_world {
 	size_t shared_size;
 	bool fresh;
 	uint64_t brk;
+	cpu_set_t cpus; /* that the worker may use */
 	size_t main_threads;
 };
 extern struct fl_host_world fl_host_world;
@@ -130,6 +134,7 @@ struct fl_host_self {
 	int pipe[2];
 	uint64_t *fill;
 	uint32_t seen;     /* the last generation */
+	int32_t cpu;       /* where it runs */
 	uint64_t fetch_sp; /* nonzero: in a fetch; where to go back to */
 	uint64_t fetch_at;
 	uint32_t fetch_traps;

@@ -59,7 +59,8 @@ static void init_self(unsigned slot, unsigned thread, unsigned process)
 {
 	struct fl_host_self *self = self_at(slot);
 
-	*self = (struct fl_host_self){.magic = FL_HOST_MAGIC, .thread = thread, .process = process};
+	*self = (struct fl_host_self){
+		.magic = FL_HOST_MAGIC, .thread = thread, .process = process, .cpu = FL_HOST_ANYWHERE};
 	self->fill = fl_host_world.fill + slot * fl_host_world.fill_pages * FL_HOST_PAGE / sizeof *self->fill;
 	if (pipe2(self->pipe, O_NONBLOCK | O_CLOEXEC))
 		fl_host_fail("pipe", -errno);

@@ -17,8 +17,9 @@
 
 #include "explore/host/internal.h"
 
-#define PATIENCE 10.0 /* seconds without the end of a run */
-#define LOOK_MS 20
+#define PATIENCE 10.0     /* seconds without the end of a run */
+#define STOP_PATIENCE 1.0 /* when it has been asked to stop */
+#define LOOK_MS 10
 
 struct fl_host_world fl_host_world;
 
@@ -132,7 +133,7 @@ static bool watch(pid_t pid, double begun, char **error)
 	struct fl_host_board *b = fl_host_world.board;
 	const struct fl_host_options *o = fl_host_world.options;
 	uint64_t runs = atomic_load(&b->runs);
-	double moved = now();
+	double moved = now(), asked = 0;
 	bool killed = false;
 	int status;
 
@@ -146,6 +147,10 @@ static bool watch(pid_t pid, double begun, char **error)
 			atomic_store(&b->stop, 1); /* by a signal that the caller handles */
 		if (o->seconds > 0 && now() - begun > o->seconds)
 			atomic_store(&b->stop, 1);
+		if (atomic_load(&b->stop) && asked == 0)
+			asked = now();
+		if (asked > 0 && now() - asked > STOP_PATIENCE)
+			killed = !kill(pid, SIGKILL);
 		if (atomic_load(&b->runs) != runs) {
 			runs = atomic_load(&b->runs);
 			moved = now();

@@ -353,6 +353,21 @@ static void meet(struct fl_host_self *self)
 		spin(some_cycles(r, 12));
 }
 
+static void go_to_cpu(struct fl_host_self *self)
+{
+	int32_t cpu = atomic_load(&fl_host_world.board->slot[self->thread].cpu);
+	cpu_set_t set = fl_host_world.cpus;
+
+	if (cpu == self->cpu)
+		return;
+	if (cpu != FL_HOST_ANYWHERE) {
+		CPU_ZERO(&set);
+		CPU_SET((size_t)cpu, &set);
+	}
+	FL_HOST_CALL3(SYS_sched_setaffinity, 0, sizeof set, &set);
+	self->cpu = cpu;
+}
+
 /* The thread in one run; it has been counted in `running`. */
 void fl_host_thread(struct fl_host_self *self)
 {
@@ -365,6 +380,7 @@ void fl_host_thread(struct fl_host_self *self)
 	self->random ^= (self->thread + 1ul) << 56;
 	self->stall = (uint32_t)(fl_host_random(&self->random) % 8);
 	atomic_store(&slot->state, FL_HOST_RUNS);
+	go_to_cpu(self);
 	if (self->process == 0)
 		meet(self);
 	fl_host_body(self, t->body, t->bodies);

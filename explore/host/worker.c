@@ -24,7 +24,7 @@
 #define SETTLE_US 200u
 #define CONFIRM_US 20000u /* before an outcome with waiting threads is believed for the first time */
 #define CALL_BACK_ROUNDS 500u
-#define PIN_RUNS 32u
+#define PLACE_RUNS 32u
 
 _Noreturn static void leave(int status)
 {
@@ -39,7 +39,7 @@ static void check_failed(void)
 }
 
 /* Where threads run: anywhere, all on one processor, or each on one. */
-static void pin(uint64_t *random, const cpu_set_t *all)
+static void place_threads(uint64_t *random)
 {
 	struct fl_host_board *b = fl_host_world.board;
 	size_t cpu[CPU_SETSIZE], n = 0;
@@ -47,17 +47,12 @@ static void pin(uint64_t *random, const cpu_set_t *all)
 	unsigned plan = (unsigned)(r % 4);
 
 	for (size_t i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, all))
+		if (CPU_ISSET(i, &fl_host_world.cpus))
 			cpu[n++] = i;
 	for (unsigned t = 0; n && t < fl_host_world.s->threads; t++) {
-		cpu_set_t set = *all;
+		size_t at = plan == 1 ? r >> 8 : (r >> 8) + t;
 
-		if (plan) {
-			CPU_ZERO(&set);
-			CPU_SET(cpu[(plan == 1 ? r >> 8 : (r >> 8) + t) % n], &set);
-		}
-		if (atomic_load(&b->slot[t].tid))
-			sched_setaffinity(atomic_load(&b->slot[t].tid), sizeof set, &set);
+		atomic_store(&b->slot[t].cpu, plan ? (int32_t)cpu[at % n] : FL_HOST_ANYWHERE);
 	}
 	/* Threads on one processor cannot begin together. */
 	atomic_store(&b->together, plan == 1 || n < 2 ? 0 : (uint32_t)fl_host_world.main_threads);
@@ -214,14 +209,14 @@ static void call_back(void)
 	}
 }
 
-static void one_run(uint64_t *random, const cpu_set_t *all)
+static void one_run(uint64_t *random)
 {
 	struct fl_host_board *b = fl_host_world.board;
 	bool asleep;
 
 	prepare(random);
-	if (atomic_load(&b->runs) % PIN_RUNS == 0)
-		pin(random, all);
+	if (atomic_load(&b->runs) % PLACE_RUNS == 0)
+		place_threads(random);
 	go();
 	asleep = finish();
 	if (!fl_host_world.fresh)
@@ -237,7 +232,6 @@ _Noreturn void fl_host_worker(void)
 {
 	struct fl_host_board *b = fl_host_world.board;
 	uint64_t random;
-	cpu_set_t all;
 	int err;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -246,8 +240,8 @@ _Noreturn void fl_host_worker(void)
 	atomic_store(&b->worker_pid, (int32_t)getpid());
 	atomic_store(&b->main_pid, fl_host_world.fresh ? 0 : (int32_t)getpid());
 	fl_host_world.brk = (uint64_t)FL_HOST_CALL1(SYS_brk, 0);
-	CPU_ZERO(&all);
-	sched_getaffinity(0, sizeof all, &all);
+	CPU_ZERO(&fl_host_world.cpus);
+	sched_getaffinity(0, sizeof fl_host_world.cpus, &fl_host_world.cpus);
 	err = fl_host_handlers();
 	if (!err)
 		err = fl_host_pool_start();
@@ -256,7 +250,7 @@ _Noreturn void fl_host_worker(void)
 	check_failed();
 	random = fl_host_world.options->seed ^ atomic_load(&b->runs);
 	while (!atomic_load(&b->stop) && atomic_load(&b->runs) < fl_host_world.options->runs) {
-		one_run(&random, &all);
+		one_run(&random);
 		atomic_fetch_add(&b->runs, 1);
 	}
 	leave(FL_HOST_EXIT_DONE);
