@@ -286,18 +286,27 @@ int64_t fl_host_uffd_call(struct fl_host_self *self, const struct fl_sc_statemen
 	}
 }
 
+static long unregister(int fd, uint64_t page, uint64_t pages)
+{
+	struct fl_uffdio_range r = {FL_HOST_BASE + page * FL_HOST_PAGE, pages * FL_HOST_PAGE};
+
+	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_UNREGISTER, &r);
+}
+
+/* Whoever waits for a page is woken. Where a mapping has been cut up, page by page. */
 void fl_host_uffds_unregister(void)
 {
 	const struct fl_scenario *s = fl_host_world.s;
 
 	for (size_t u = 0; u < s->uffds; u++)
-		for (size_t m = 0; m < s->maps; m++)
-			for (uint64_t p = 0; p < s->map[m].pages; p++) {
-				struct fl_uffdio_range r = {FL_HOST_BASE + (s->map[m].page + p) * FL_HOST_PAGE,
-							    FL_HOST_PAGE};
+		for (size_t m = 0; m < s->maps; m++) {
+			const struct fl_sc_map *map = &s->map[m];
+			int fd = atomic_load(&fl_host_world.uffd[u]);
 
-				FL_HOST_CALL3(SYS_ioctl, atomic_load(&fl_host_world.uffd[u]), FL_UFFDIO_UNREGISTER, &r);
-			}
+			if (unregister(fd, map->page, map->pages))
+				for (uint64_t p = 0; p < map->pages; p++)
+					unregister(fd, map->page + p, 1);
+		}
 }
 
 void fl_host_uffds_close(void)

@@ -132,6 +132,7 @@ for name in deep fault-exit cow-reader; do
 	for signal in INT TERM KILL; do
 		# A shell's background job ignores SIGINT unless it is put back.
 		env --default-signal=INT "$faultline" explore --host --runs 123456789 "$work/$name.fl" >out 2>&1 </dev/null &
+		disown
 		pid=$!
 		for i in {1..50}; do
 			[ "$(mine)" -gt 1 ] && break
@@ -145,7 +146,6 @@ for name in deep fault-exit cow-reader; do
 			sleep 0.1
 		done
 		[ "$(mine)" = 0 ] || fail "$name: $(mine) processes are left after SIG$signal"
-		{ wait $pid; } 2>/dev/null
 	done
 done
 exit $failed
