@@ -91,58 +91,7 @@ bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t
 	return true;
 }
 
-/* Is this event, the first of process q since `from`, ordered after nothing else there? */
-static bool is_initial(const uint32_t *clock, uint32_t q, uint32_t seen, const uint32_t *first)
-{
-	for (uint32_t left_h = seen, h; next_bit(&left_h, &h);)
-		if (h != q && clock[h] > first[h])
-			return false;
-	return true;
-}
-
-/*
- * Events f and e race; e is process p's, with this clock. Let what does not come after f go first.
- *
- * A section that begins after a callback was queued is no initial: were it to begin first, the callback would have to wait
- * for it. If the call must come after f, and e does not need the section, then the section can come later.
- */
-static void reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock)
-{
-	const struct event *node = &s->event[f];
-	uint32_t covered = node->backtrack | node->sleep, initials = 0, seen = BIT(node->proc);
-	uint32_t first[FL_SEARCH_PROCS];
-	bool queued = false, queued_later = node->queues;
-
-	first[node->proc] = UINT32_MAX;
-	for (uint32_t g = f + 1; g < e; g++) {
-		uint32_t q = s->event[g].proc;
-		const uint32_t *of_g = clock_of(s, g);
-
-		if (s->event[g].queues)
-			*(of_g[node->proc] > f ? &queued_later : &queued) = true;
-		if (seen & BIT(q))
-			continue;
-		seen |= BIT(q);
-		first[q] = UINT32_MAX;
-		if (of_g[node->proc] > f)
-			continue; /* after f, and all that follows in q */
-		first[q] = g;
-		if (s->event[g].kind == FL_STEP_BEGIN && (queued || (queued_later && clock[q] <= g)))
-			continue;
-		if (!(node->enabled & BIT(q)) || !is_initial(of_g, q, seen, first))
-			continue;
-		if (covered & BIT(q))
-			return;
-		initials |= BIT(q);
-	}
-	if (!(seen & BIT(p)) && is_initial(clock, p, seen, first))
-		initials |= BIT(p);
-	fl_race_add(s, f, initials, p);
-}
-
-/* Callbacks that wait for sections */
-
-/* Before f: the section that process q is in, plus one. *ends: after f, in this process, its end, plus one. */
+/* Before event f: the section that process q is in, plus one. *ends: in this process, and after f, its end, plus one. */
 static uint32_t section_at(const struct fl_search *s, uint32_t q, uint32_t f, uint32_t *ends)
 {
 	uint32_t e = s->shadow[WORD_LAST + q], section;
@@ -161,21 +110,129 @@ static uint32_t section_at(const struct fl_search *s, uint32_t q, uint32_t f, ui
 }
 
 /*
- * A callback that was queued by `call` is to go before f. For each section that began before the call, and cannot end (or not
- * before f does) though it begins: reverse begin and call. f: none if there are no so many events. Returns whether there
- * was such a section.
+ * Without f and what comes after it (f is none if there are not so many events): does a section of process q begin before
+ * this call, and not end? Then it holds the callback up. Where it began, plus one.
+ */
+static uint32_t holds(const struct fl_search *s, uint32_t q, uint32_t call, uint32_t f)
+{
+	uint32_t ends, begin = section_at(s, q, call, &ends), r;
+
+	if (!begin || f >= s->n)
+		return begin && !ends ? begin : 0;
+	r = s->event[f].proc;
+	if ((ends && clock_of(s, ends - 1)[r] <= f) || clock_of(s, begin - 1)[r] > f)
+		return 0;
+	return begin;
+}
+
+static bool is_held(const struct fl_search *s, const struct event *callback, uint32_t f)
+{
+	for (uint32_t q = 0; callback->queued && q < s->procs; q++)
+		if (holds(s, q, callback->queued - 1, f))
+			return true;
+	return false;
+}
+
+/* What is to go first instead of an event, and what is to come later with it. */
+struct instead {
+	uint32_t seen;  /* processes that have an event in it; which is their first */
+	uint32_t later; /* processes whose events come later; which is the first that does */
+	uint32_t first[FL_SEARCH_PROCS], from[FL_SEARCH_PROCS];
+	bool queued, queued_later; /* a callback was, by an event that goes first; by one that comes later */
+};
+
+static bool comes_later(const struct instead *v, const uint32_t *clock)
+{
+	for (uint32_t left_d = v->later, d; next_bit(&left_d, &d);)
+		if (clock[d] > v->from[d])
+			return true;
+	return false;
+}
+
+/* Is this event, the first one of process q, ordered after no other's? */
+static bool is_initial(const struct instead *v, const uint32_t *clock, uint32_t q)
+{
+	for (uint32_t left_h = v->seen & ~BIT(q), h; next_bit(&left_h, &h);)
+		if (clock[h] > v->first[h])
+			return false;
+	return true;
+}
+
+/*
+ * A section that begins after a callback was queued is no initial: were it to begin first, the callback would have to wait
+ * for it. If the call comes later, and e (with this clock) does not need the section, then the section comes later as well. So
+ * does a callback that is held up.
+ */
+static bool is_put_off(const struct fl_search *s, const struct instead *v, uint32_t g, uint32_t f,
+		       const uint32_t *clock)
+{
+	const struct event *ev = &s->event[g];
+
+	if (ev->kind == FL_STEP_BEGIN && !ev->section)
+		return v->queued_later && clock[ev->proc] <= g;
+	return ev->kind == FL_STEP_CALLBACK && is_held(s, ev, f);
+}
+
+/* The next event, g, on the way from f to e with this clock. Returns whether its process can begin. */
+static bool instead_add(const struct fl_search *s, struct instead *v, uint32_t g, uint32_t f, const uint32_t *clock)
+{
+	const struct event *ev = &s->event[g];
+	const uint32_t *of_g = clock_of(s, g);
+	uint32_t q = ev->proc;
+
+	if (comes_later(v, of_g) || is_put_off(s, v, g, f, clock)) {
+		v->queued_later |= ev->queues;
+		if (!(v->later & BIT(q)))
+			v->from[q] = g;
+		v->later |= BIT(q);
+		return false;
+	}
+	v->queued |= ev->queues;
+	if (v->seen & BIT(q))
+		return false;
+	v->seen |= BIT(q);
+	v->first[q] = g;
+	if (v->queued && ev->kind == FL_STEP_BEGIN)
+		return false;
+	return is_initial(v, of_g, q);
+}
+
+/* Events f and e race; e is process p's, with this clock. Let what does not come after f go first. */
+static void reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock)
+{
+	const struct event *node = &s->event[f];
+	uint32_t covered = node->backtrack | node->sleep, initials = 0;
+	struct instead v;
+
+	v.seen = 0;
+	v.later = BIT(node->proc);
+	v.from[node->proc] = f;
+	v.queued = false;
+	v.queued_later = node->queues;
+	for (uint32_t g = f + 1; g < e; g++) {
+		if (!instead_add(s, &v, g, f, clock))
+			continue;
+		if (covered & node->enabled & BIT(s->event[g].proc))
+			return;
+		initials |= BIT(s->event[g].proc);
+	}
+	if (!(v.seen & BIT(p)) && is_initial(&v, clock, p))
+		initials |= BIT(p);
+	fl_race_add(s, f, initials, p);
+}
+
+/*
+ * A callback that was queued by `call` is to go before f. For each section that holds it up: reverse begin and call. Returns
+ * whether there was one.
  */
 static bool free_callback(struct fl_search *s, uint32_t call, uint32_t f)
 {
-	uint32_t r = f < s->n ? s->event[f].proc : 0;
 	bool held = false;
 
 	for (uint32_t q = 0; q < s->procs; q++) {
-		uint32_t ends, begin = section_at(s, q, call, &ends);
+		uint32_t begin = holds(s, q, call, f);
 
-		if (!begin || (ends && (f >= s->n || clock_of(s, ends - 1)[r] <= f)))
-			continue;
-		if (f < s->n && clock_of(s, begin - 1)[r] > f)
+		if (!begin)
 			continue;
 		held = true;
 		if (clock_of(s, call)[q] < begin)
