@@ -40,7 +40,8 @@ bool fl_cover_open(void)
 	return fl_cover.reached != NULL;
 }
 
-void fl_cover_count(uint32_t *reached, uint32_t *all)
+/* Call fn for each block, with where its flag is. */
+static void each_block(void (*fn)(void *arg, unsigned char *flag), void *arg)
 {
 #if defined(__x86_64__)
 	const unsigned char *text = (const unsigned char *)fl_cover.start;
@@ -53,13 +54,53 @@ void fl_cover_count(uint32_t *reached, uint32_t *all)
 		memcpy(&distance, text + i + 1, sizeof(distance));
 		if (fl_cover.start + i + 5 + (uintptr_t)(intptr_t)distance != hook)
 			continue;
-		++*all;
-		*reached += fl_cover.reached[i + 5];
+		fn(arg, &fl_cover.reached[i + 5]);
 	}
 #else
-	(void)reached;
-	(void)all;
+	(void)fn;
+	(void)arg;
 #endif
+}
+
+struct flags {
+	unsigned char *bit; /* NULL: count alone */
+	uint32_t n, set;
+	bool merge;
+};
+
+static void look(void *arg, unsigned char *flag)
+{
+	struct flags *f = arg;
+
+	if (f->bit && f->merge)
+		*flag |= f->bit[f->n];
+	else if (f->bit)
+		f->bit[f->n] = *flag;
+	f->set += *flag;
+	f->n++;
+}
+
+void fl_cover_count(uint32_t *reached, uint32_t *all)
+{
+	struct flags f = {0};
+
+	each_block(look, &f);
+	*reached = f.set;
+	*all = f.n;
+}
+
+void fl_cover_save(unsigned char *flags)
+{
+	struct flags f = {.bit = flags};
+
+	each_block(look, &f);
+}
+
+void fl_cover_merge(const unsigned char *flags)
+{
+	struct flags f = {.bit = (unsigned char *)(uintptr_t)flags, .merge = true};
+
+	each_block(look, &f);
 }
 
 void fl_cover_close(void)

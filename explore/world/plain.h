@@ -92,6 +92,9 @@ static inline void fl_cover_block(void *pc)
 		fl_cover.reached[(uintptr_t)pc - fl_cover.start] = 1;
 }
 void fl_cover_count(uint32_t *reached, uint32_t *all);
+/* A byte for each block: whether it was reached; and these were, too. */
+void fl_cover_save(unsigned char *flags);
+void fl_cover_merge(const unsigned char *flags);
 void fl_cover_close(void);
 
 /* where.c: "function, file.c:12" of code at pc, or "code" if that is not known; good until the next exploration */

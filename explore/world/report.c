@@ -69,20 +69,37 @@ char *fl_report_run_id(void)
 	return id;
 }
 
-bool fl_report_outcome(struct fl_explore_report *r, const char *text)
+/* The shorter one; of one length, the first by its letters. So it does not matter which was there before. */
+static bool is_better(const char *id, const char *than)
+{
+	size_t n = strlen(id), m = strlen(than);
+
+	return n < m || (n == m && strcmp(id, than) < 0);
+}
+
+bool fl_report_add_outcome(struct fl_explore_report *r, const char *text, const char *run_id, uint64_t runs)
 {
 	struct fl_explore_seen *seen;
+	char *id;
 	size_t i;
 
 	if (!make_room(r))
 		return false;
 	i = find(r, text);
+	seen = &r->outcome[index_of.slot[i] ? index_of.slot[i] - 1 : r->outcomes];
 	if (index_of.slot[i]) {
-		r->outcome[index_of.slot[i] - 1].runs++;
+		seen->runs += runs;
+		if (!run_id || !is_better(run_id, seen->run_id))
+			return true;
+		id = strdup(run_id);
+		if (!id)
+			return false;
+		free(seen->run_id);
+		seen->run_id = id;
 		return true;
 	}
-	seen = &r->outcome[r->outcomes];
-	*seen = (struct fl_explore_seen){.text = strdup(text), .run_id = fl_report_run_id(), .runs = 1};
+	*seen = (struct fl_explore_seen){
+		.text = strdup(text), .run_id = run_id ? strdup(run_id) : fl_report_run_id(), .runs = runs};
 	if (!seen->text || !seen->run_id) {
 		free(seen->text);
 		free(seen->run_id);
@@ -92,25 +109,26 @@ bool fl_report_outcome(struct fl_explore_report *r, const char *text)
 	return true;
 }
 
-bool fl_report_finding(struct fl_explore_report *r, uint32_t preemptions)
+bool fl_report_outcome(struct fl_explore_report *r, const char *text)
+{
+	return fl_report_add_outcome(r, text, NULL, 1);
+}
+
+bool fl_report_add_finding(struct fl_explore_report *r, const struct fl_explore_finding *found)
 {
 	struct fl_explore_finding *grown, *f;
 
 	for (size_t i = 0; i < r->findings; i++)
-		if (r->finding[i].kind == fl_world.kind && !strcmp(r->finding[i].text, fl_world.text))
+		if (r->finding[i].kind == found->kind && !strcmp(r->finding[i].text, found->text))
 			return true;
 	grown = realloc(r->finding, (r->findings + 1) * sizeof(*grown));
 	if (!grown)
 		return false;
 	r->finding = grown;
 	f = &grown[r->findings];
-	*f = (struct fl_explore_finding){
-		.kind = fl_world.kind,
-		.text = strdup(fl_world.text),
-		.run_id = fl_report_run_id(),
-		.preemptions = preemptions,
-		.events = fl_run.steps,
-	};
+	*f = *found;
+	f->text = strdup(found->text);
+	f->run_id = found->run_id ? strdup(found->run_id) : fl_report_run_id();
 	if (!f->text || !f->run_id) {
 		free(f->text);
 		free(f->run_id);
@@ -118,6 +136,14 @@ bool fl_report_finding(struct fl_explore_report *r, uint32_t preemptions)
 	}
 	r->findings++;
 	return true;
+}
+
+bool fl_report_finding(struct fl_explore_report *r, uint32_t preemptions)
+{
+	const struct fl_explore_finding found = {
+		.kind = fl_world.kind, .text = fl_world.text, .preemptions = preemptions, .events = fl_run.steps};
+
+	return fl_report_add_finding(r, &found);
 }
 
 static int by_text(const void *a, const void *b)

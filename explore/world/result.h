@@ -13,6 +13,10 @@
 FL_MUST_CHECK bool fl_report_outcome(struct fl_explore_report *r, const char *text);
 /* fl_world.kind and .text. */
 FL_MUST_CHECK bool fl_report_finding(struct fl_explore_report *r, uint32_t preemptions);
+/* The same of other runs, run_id given: here they are counted together. */
+FL_MUST_CHECK bool fl_report_add_outcome(struct fl_explore_report *r, const char *text, const char *run_id,
+					 uint64_t runs);
+FL_MUST_CHECK bool fl_report_add_finding(struct fl_explore_report *r, const struct fl_explore_finding *found);
 /* The run under way; to free. */
 char *fl_report_run_id(void);
 /* No more is to come. */

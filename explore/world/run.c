@@ -11,14 +11,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "explore/search/jobs.h"
 #include "layout.h"
 #include "leave.h"
+#include "part.h"
 #include "plain.h"
 #include "result.h"
 #include "tso.h"
 #include "world.h"
-
-#pragma weak fl_search_save
 
 #define EVENTS 20000
 
@@ -31,8 +31,9 @@ struct fl_world_run fl_run;
 struct exploration {
 	struct fl_explore_report *report;
 	double start, told;
-	bool stopped;    /* progress said so */
-	const char *why; /* the search could not go on */
+	bool stopped;       /* progress said so */
+	const char *why;    /* the search could not go on */
+	struct fl_job *job; /* this is a part of one; NULL: it is all */
 };
 
 static double now(void)
@@ -195,8 +196,13 @@ static bool shall_go_on(struct exploration *x)
 	struct fl_explore_progress progress;
 	double t;
 
-	if (fl_world.kind && !o->keep_going)
+	if (fl_world.kind && !o->keep_going) {
+		if (x->job)
+			fl_job_stop(x->job);
 		return false;
+	}
+	if (x->job)
+		return fl_job_poll(x->job, fl_world.search);
 	fl_search_stats(fl_world.search, &stats);
 	if (o->schedules && stats.runs >= o->schedules)
 		return false;
@@ -238,6 +244,22 @@ static int explore_all(struct exploration *x)
 	return 0;
 }
 
+/* Tell the coordinator of this part. */
+static void close_job(struct exploration *x)
+{
+	size_t n;
+	char *bytes;
+
+	if (x->why)
+		return; /* that is told as an error */
+	bytes = fl_part_write(x->report, &n);
+	if (bytes)
+		fl_job_close(x->job, fl_world.search, bytes, n);
+	else
+		fl_job_fail(x->job, "there is no memory for the report of a part");
+	free(bytes);
+}
+
 static void fill_in(struct exploration *x)
 {
 	struct fl_explore_report *r = x->report;
@@ -255,6 +277,8 @@ static void fill_in(struct exploration *x)
 	fl_cover_count(&r->blocks_reached, &r->blocks);
 	r->seconds = now() - x->start;
 	fl_report_finish(r);
+	if (x->job)
+		close_job(x);
 }
 
 static struct fl_search *make_search(const char **error)
@@ -303,6 +327,8 @@ static int explore_world(struct exploration *x, char **error)
 	fl_world.search = make_search(&why);
 	if (!fl_world.search)
 		return fail(error, fl_world.options->replay || fl_world.options->state ? -FL_EINVAL : -FL_ENOMEM, why);
+	if (x->job && !fl_job_open(x->job, fl_world.search))
+		return fail(error, -FL_ENOMEM, "there is no memory for a part of the search");
 	if (fl_plain_on() && !fl_plain_open())
 		return fail(error, -FL_ENOMEM, "there is no memory to watch plain accesses");
 	fl_plain_keep_all(true);
@@ -321,7 +347,7 @@ static int explore_world(struct exploration *x, char **error)
 	if (err < 0)
 		return fail(error, err, "there is no memory for the report");
 	x->report->complete = err == 0 && fl_world.options->search <= FL_EXPLORE_BOUNDED && !fl_world.options->replay;
-	if (err > 0 && x->stopped && fl_search_save)
+	if (err > 0 && x->stopped && !x->job)
 		x->report->state = fl_search_save(fl_world.search);
 	if (x->why)
 		err = fail(error, fl_world.options->replay ? -FL_EINVAL : -FL_ENOMEM, x->why);
@@ -346,18 +372,15 @@ static void tear_down(void)
 	memset(&fl_world, 0, sizeof(fl_world));
 }
 
-int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
-	       struct fl_explore_report *report, char **error)
+/* In this process. job: a part of it alone. */
+static int explore_here(const struct fl_explore_test *test, const struct fl_explore_options *options,
+			struct fl_explore_report *report, char **error, struct fl_job *job)
 {
-	struct exploration x = {.report = report, .start = now()};
+	struct exploration x = {.report = report, .start = now(), .job = job};
 	const char *why;
 	int err;
 
 	memset(report, 0, sizeof(*report));
-	if (error)
-		*error = NULL;
-	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
-		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
 	memset(&fl_world, 0, sizeof(fl_world));
 	memset(&fl_run, 0, sizeof(fl_run));
 	fl_run.running = -1;
@@ -382,5 +405,112 @@ int fl_explore(const struct fl_explore_test *test, const struct fl_explore_optio
 	tear_down();
 	if (err)
 		fl_explore_report_free(report);
+	return err;
+}
+
+struct jobs {
+	const struct fl_explore_test *test;
+	const struct fl_explore_options *options;
+	struct fl_explore_report *report;
+	double start;
+};
+
+/* In a worker. */
+static void work(void *arg, struct fl_job *job, const char *state)
+{
+	const struct jobs *j = arg;
+	struct fl_explore_options options = *j->options;
+	struct fl_explore_report report;
+	char *error = NULL;
+
+	options.state = state;
+	options.schedules = 0;
+	if (explore_here(j->test, &options, &report, &error, job))
+		fl_job_fail(job, error ? error : "there is no memory");
+	else
+		fl_explore_report_free(&report);
+	free(error);
+}
+
+static bool gather(void *arg, const void *bytes, size_t n)
+{
+	const struct jobs *j = arg;
+
+	(void)n;
+	return fl_part_read(j->report, bytes);
+}
+
+static bool tell_progress(void *arg, uint64_t runs, uint64_t cut)
+{
+	const struct jobs *j = arg;
+	const struct fl_explore_progress progress = {.schedules = runs, .cut = cut, .seconds = now() - j->start};
+
+	if (j->options->schedules && runs >= j->options->schedules)
+		return false;
+	return !j->options->progress || j->options->progress(j->options->arg, &progress);
+}
+
+static int explore_by_jobs(const struct fl_explore_test *test, const struct fl_explore_options *options,
+			   struct fl_explore_report *report, char **error)
+{
+	struct jobs j = {.test = test, .options = options, .report = report, .start = now()};
+	const struct fl_jobs_config config = {
+		.workers = options->jobs,
+		.state = options->state,
+		.arg = &j,
+		.work = work,
+		.result = gather,
+		.progress = tell_progress,
+	};
+	int done;
+
+	memset(report, 0, sizeof(*report));
+	if (!fl_cover_open())
+		return fail(error, -FL_ENOMEM, "there is no memory to count blocks");
+	done = fl_jobs_run(&config, &report->state, error);
+	report->complete = done > 0;
+	fl_cover_count(&report->blocks_reached, &report->blocks);
+	fl_cover_close();
+	fl_report_finish(report);
+	report->seconds = now() - j.start;
+	if (done >= 0)
+		return 0;
+	fl_explore_report_free(report);
+	return options->state ? -FL_EINVAL : -FL_ENOMEM;
+}
+
+/* One run, to see whether the test works at all: what fails in setup is not in any part. */
+static int try_first(const struct fl_explore_test *test, const struct fl_explore_options *options,
+		     struct fl_explore_report *report, char **error)
+{
+	struct fl_explore_options once = *options;
+
+	once.schedules = 1;
+	once.state = NULL;
+	once.progress = NULL;
+	return explore_here(test, &once, report, error, NULL);
+}
+
+int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
+	       struct fl_explore_report *report, char **error)
+{
+	char *unwanted = NULL;
+	int err;
+
+	if (!error)
+		error = &unwanted;
+	*error = NULL;
+	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
+		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
+	if (options->jobs > 1 && options->search <= FL_EXPLORE_BOUNDED && !options->replay) {
+		err = try_first(test, options, report, error);
+		if (!err && !report->complete && report->schedules && (!report->findings || options->keep_going)) {
+			fl_explore_report_free(report);
+			err = explore_by_jobs(test, options, report, error);
+		}
+	} else {
+		err = explore_here(test, options, report, error, NULL);
+	}
+	free(unwanted);
 	return err;
 }

@@ -151,13 +151,14 @@ struct fl_explore_options {
 	const char *
 		replay; /* run this one run id only, with `event`; lenient: where it cannot be followed, go on as it can */
 	bool lenient;
-	bool stop;         /* with replay: raise SIGTRAP for a debugger */
-	unsigned stop_at;  /* where: before this event; UINT_MAX: at the finding's */
+	bool stop;        /* with replay: raise SIGTRAP for a debugger */
+	unsigned stop_at; /* where: before this event; UINT_MAX: at the finding's */
 	/*
 	 * Go on from here: what report.state was when a run of the same test was stopped. The report goes on counting
 	 * runs and steps from there; its outcomes, findings, switches and seconds are of this part alone.
 	 */
 	const char *state;
+	unsigned jobs; /* explore in so many processes; 0, 1: in this one. DPOR and BOUNDED alone, and no replay */
 	/* Any may be NULL. progress is called about ten times a second; false: stop, and leave report.state. */
 	void *arg;
 	void (*event)(void *arg, const struct fl_explore_event *event);
