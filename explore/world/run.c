@@ -424,7 +424,6 @@ static void work(void *arg, struct fl_job *job, const char *state)
 	char *error = NULL;
 
 	options.state = state;
-	options.schedules = 0;
 	if (explore_here(j->test, &options, &report, &error, job))
 		fl_job_fail(job, error ? error : "there is no memory");
 	else
@@ -445,8 +444,6 @@ static bool tell_progress(void *arg, uint64_t runs, uint64_t cut)
 	const struct jobs *j = arg;
 	const struct fl_explore_progress progress = {.schedules = runs, .cut = cut, .seconds = now() - j->start};
 
-	if (j->options->schedules && runs >= j->options->schedules)
-		return false;
 	return !j->options->progress || j->options->progress(j->options->arg, &progress);
 }
 
@@ -502,7 +499,7 @@ int fl_explore(const struct fl_explore_test *test, const struct fl_explore_optio
 	*error = NULL;
 	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
 		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
-	if (options->jobs > 1 && options->search <= FL_EXPLORE_BOUNDED && !options->replay) {
+	if (options->jobs > 1 && options->search <= FL_EXPLORE_BOUNDED && !options->replay && !options->schedules) {
 		err = try_first(test, options, report, error);
 		if (!err && !report->complete && report->schedules && (!report->findings || options->keep_going)) {
 			fl_explore_report_free(report);

@@ -158,7 +158,8 @@ struct fl_explore_options {
 	 * runs and steps from there; its outcomes, findings, switches and seconds are of this part alone.
 	 */
 	const char *state;
-	unsigned jobs; /* explore in so many processes; 0, 1: in this one. DPOR and BOUNDED alone, and no replay */
+	unsigned
+		jobs; /* explore in so many processes; 0, 1: in this one. DPOR and BOUNDED with no bound on schedules */
 	/* Any may be NULL. progress is called about ten times a second; false: stop, and leave report.state. */
 	void *arg;
 	void (*event)(void *arg, const struct fl_explore_event *event);
