@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One search by several processes.
+ * The coordinator of a shared search.
  *
- * Each worker has a socket to the coordinator. Frames: what it is, how many bytes, the bytes. A worker that is asked to split or to
- * stop sees so in a page that is shared, and answers between two runs; so a run costs no call of the host.
- *
- *   down   PART: a state to explore. RACES: come before the part that must know them
- *   up     GAVE: a part of mine, or nothing, as I was asked. RESULT. DONE: with races for the giver. LEFT: a state: I was stopped,
- *          or wait for parts that I gave. FAILED: why
- *
- * A part that waits for others it gave rests here, as a state with the races that have come for it, and goes to any worker when the last
- * one is done. No locks: processes with one thread each.
+ * A part that waits for others it gave rests here, as a state with the races that have come for it, and goes to any worker
+ * when the last one is done. No locks: processes with one thread each.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,221 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "explore/search/internal.h"
-#include "explore/search/jobs.h"
+#include "explore/search/jobs_internal.h"
 
 #define WORKERS 256
 
 static const char jobs_name[] = "faultline-jobs-1";
-
-/* In the shared page. `ask` is the coordinator's to set and the worker's to clear; the rest is the worker's. */
-enum {
-	ASK_NOTHING,
-	ASK_SPLIT,
-	ASK_STOP
-};
-struct counters {
-	uint32_t ask, stop;
-	uint64_t runs, cut;
-};
-
-enum frame_kind {
-	FRAME_PART,
-	FRAME_RACES,
-	FRAME_GAVE,
-	FRAME_RESULT,
-	FRAME_DONE,
-	FRAME_LEFT,
-	FRAME_FAILED
-};
-struct frame {
-	uint32_t kind, pad;
-	uint64_t size;
-};
-
-struct fl_job {
-	int socket;
-	struct counters *counters;
-	struct fl_search *search;
-	uint64_t runs, cut; /* of the parts before */
-	char **races;       /* that have come for the next part */
-	size_t n_races;
-	bool closed;
-};
-
-/* Frames */
-
-static bool send_all(int socket, const void *bytes, size_t n)
-{
-	const char *at = bytes;
-
-	while (n) {
-		ssize_t sent = send(socket, at, n, MSG_NOSIGNAL);
-
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent <= 0)
-			return false;
-		at += sent;
-		n -= (size_t)sent;
-	}
-	return true;
-}
-
-static bool send_frame(int socket, enum frame_kind kind, const void *bytes, size_t n)
-{
-	struct frame frame = {.kind = (uint32_t)kind, .size = n};
-
-	return send_all(socket, &frame, sizeof(frame)) && send_all(socket, bytes, n);
-}
-
-static bool receive_all(int socket, void *bytes, size_t n)
-{
-	char *at = bytes;
-
-	while (n) {
-		ssize_t got = recv(socket, at, n, 0);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		at += got;
-		n -= (size_t)got;
-	}
-	return true;
-}
-
-/* The bytes, with a zero after them; NULL: the other end is gone, or there is no memory. */
-static char *receive_frame(int socket, struct frame *frame)
-{
-	char *bytes;
-
-	if (!receive_all(socket, frame, sizeof(*frame)))
-		return NULL;
-	bytes = malloc(frame->size + 1);
-	if (!bytes || !receive_all(socket, bytes, frame->size)) {
-		free(bytes);
-		return NULL;
-	}
-	bytes[frame->size] = '\0';
-	return bytes;
-}
-
-/* In a worker */
-
-/* Nobody is there to tell: the coordinator is gone. */
-static void send_or_leave(struct fl_job *job, enum frame_kind kind, const void *bytes, size_t n)
-{
-	if (!send_frame(job->socket, kind, bytes, n))
-		_exit(1);
-}
-
-static void send_text(struct fl_job *job, enum frame_kind kind, char *text)
-{
-	if (!text) {
-		fl_job_fail(job, "out of memory for a part of the search");
-		return;
-	}
-	send_or_leave(job, kind, text, strlen(text));
-	free(text);
-}
-
-bool fl_job_open(struct fl_job *job, struct fl_search *s)
-{
-	bool right = true;
-
-	for (size_t i = 0; i < job->n_races; i++)
-		right = fl_search_merge(s, job->races[i]) && right;
-	return right;
-}
-
-static void count(struct fl_job *job, struct fl_search *s)
-{
-	struct fl_search_stats stats;
-
-	fl_search_stats(s, &stats);
-	__atomic_store_n(&job->counters->runs, job->runs + stats.runs, __ATOMIC_RELAXED);
-	__atomic_store_n(&job->counters->cut, job->cut + stats.cut, __ATOMIC_RELAXED);
-}
-
-bool fl_job_poll(struct fl_job *job, struct fl_search *s)
-{
-	uint32_t ask = __atomic_load_n(&job->counters->ask, __ATOMIC_RELAXED);
-	char *part;
-
-	count(job, s);
-	if (ask == ASK_NOTHING)
-		return true;
-	if (ask == ASK_STOP)
-		return false;
-	__atomic_compare_exchange_n(&job->counters->ask, &ask, ASK_NOTHING, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	part = fl_search_split(s);
-	send_or_leave(job, FRAME_GAVE, part ? part : "", part ? strlen(part) : 0);
-	free(part);
-	return true;
-}
-
-void fl_job_stop(struct fl_job *job)
-{
-	__atomic_store_n(&job->counters->stop, 1, __ATOMIC_RELAXED);
-}
-
-void fl_job_close(struct fl_job *job, struct fl_search *s, const void *result, size_t n)
-{
-	struct fl_search_stats stats;
-	bool more;
-
-	count(job, s);
-	fl_search_stats(s, &stats);
-	job->runs += stats.runs;
-	job->cut += stats.cut;
-	job->closed = true;
-	if (stats.error) {
-		fl_job_fail(job, stats.error);
-		return;
-	}
-	send_or_leave(job, FRAME_RESULT, result, n);
-	more = searches_all(s) ? fl_dpor_advance(s) : s->begun < s->config.runs;
-	if (more || stats.parts)
-		send_text(job, FRAME_LEFT, fl_state_left(s));
-	else
-		send_text(job, FRAME_DONE, fl_search_races(s));
-}
-
-void fl_job_fail(struct fl_job *job, const char *error)
-{
-	job->closed = true;
-	send_or_leave(job, FRAME_FAILED, error, strlen(error));
-}
-
-static void worker_main(const struct fl_jobs_config *config, struct fl_job *job)
-{
-	struct frame frame;
-	char *bytes;
-
-	while ((bytes = receive_frame(job->socket, &frame))) {
-		if (frame.kind == FRAME_RACES) {
-			char **races = realloc(job->races, (job->n_races + 1) * sizeof(*races));
-
-			if (!races)
-				_exit(1);
-			job->races = races;
-			job->races[job->n_races++] = bytes;
-			continue;
-		}
-		job->closed = false;
-		config->work(config->arg, job, frame.size ? bytes : NULL);
-		if (!job->closed)
-			fl_job_fail(job, "a part was left without an end");
-		free(bytes);
-		while (job->n_races)
-			free(job->races[--job->n_races]);
-	}
-	_exit(0);
-}
-
-/* The coordinator */
 
 struct part {
 	struct part *giver, *next;
@@ -341,8 +124,8 @@ static void hand_out(struct jobs *j, struct part *part, unsigned w)
 
 	__atomic_store_n(&j->counters[w].ask, ASK_NOTHING, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < part->n_races; i++)
-		sent = sent && send_frame(worker->socket, FRAME_RACES, part->races[i], strlen(part->races[i]));
-	sent = sent && send_frame(worker->socket, FRAME_PART, part->state, part->state ? strlen(part->state) : 0);
+		sent = sent && fl_frame_send(worker->socket, FRAME_RACES, part->races[i], strlen(part->races[i]));
+	sent = sent && fl_frame_send(worker->socket, FRAME_PART, part->state, part->state ? strlen(part->state) : 0);
 	forget_races(part);
 	if (!sent)
 		fail(j, "%s %d has died", "worker", (int)w);
@@ -456,7 +239,7 @@ static void wait_for_frames(struct jobs *j)
 
 		if (!fds[w].revents)
 			continue;
-		bytes = receive_frame(j->worker[w].socket, &frame);
+		bytes = fl_frame_receive(j->worker[w].socket, &frame);
 		if (bytes)
 			handle(j, w, &frame, bytes);
 		else
@@ -488,7 +271,6 @@ static bool shall_stop(struct jobs *j, uint64_t *last)
 
 static bool start_worker(struct jobs *j, unsigned w)
 {
-	struct fl_job job = {.counters = &j->counters[w]};
 	int pair[2];
 	pid_t pid;
 
@@ -500,8 +282,7 @@ static bool start_worker(struct jobs *j, unsigned w)
 		for (unsigned other = 0; other < w; other++)
 			close(j->worker[other].socket);
 		close(pair[0]);
-		job.socket = pair[1];
-		worker_main(j->config, &job);
+		fl_worker_main(j->config, pair[1], &j->counters[w]);
 	}
 	close(pair[1]);
 	if (pid < 0) {

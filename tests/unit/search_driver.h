@@ -9,7 +9,7 @@
 
 #include "search_model.h"
 
-#define DEPTH 4096
+#define DEPTH 256
 
 struct driver {
 	const struct program *g;

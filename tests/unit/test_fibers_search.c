@@ -17,7 +17,7 @@
 
 static void check_program(const struct program *g, bool exact, const char *what, uint64_t seed)
 {
-	struct brute b = {.preemptions = UINT32_MAX, .limit = 200000, .traces = exact};
+	struct brute b = {.preemptions = UINT32_MAX, .limit = 2500, .traces = exact};
 	struct driver *d = driver_new(g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
 	bool right;
 
@@ -55,7 +55,7 @@ static void check_many(uint64_t seeds, unsigned threads, unsigned ops, uint32_t 
 static void memory(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 4, MEMORY, true, "memory, 2 threads");
+	check_many(500, 2, 4, MEMORY, true, "memory, 2 threads");
 	check_many(300, 3, 3, MEMORY, true, "memory, 3 threads");
 	check_many(100, 4, 2, MEMORY, true, "memory, 4 threads");
 }
@@ -63,49 +63,49 @@ static void memory(void **state)
 static void mutexes(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 5, MEMORY | MUTEX, true, "mutexes, 2 threads");
-	check_many(400, 3, 4, MEMORY | MUTEX, true, "mutexes, 3 threads");
-	check_many(400, 3, 4, MUTEX | BIT_OF(OP_ADD), true, "mutexes alone, 3 threads");
+	check_many(500, 2, 5, MEMORY | MUTEX, true, "mutexes, 2 threads");
+	check_many(250, 3, 4, MEMORY | MUTEX, true, "mutexes, 3 threads");
+	check_many(250, 3, 4, MUTEX | BIT_OF(OP_ADD), true, "mutexes alone, 3 threads");
 }
 
 static void parking(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 5, MEMORY | PARKING, true, "parking, 2 threads");
-	check_many(400, 3, 4, MEMORY | PARKING, true, "parking, 3 threads");
-	check_many(400, 3, 4, PARKING | BIT_OF(OP_ADD), true, "parking alone, 3 threads");
+	check_many(500, 2, 5, MEMORY | PARKING, true, "parking, 2 threads");
+	check_many(250, 3, 4, MEMORY | PARKING, true, "parking, 3 threads");
+	check_many(250, 3, 4, PARKING | BIT_OF(OP_ADD), true, "parking alone, 3 threads");
 }
 
 static void other_steps(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 4, MEMORY | OTHER, true, "other steps, 2 threads");
-	check_many(400, 3, 3, MEMORY | OTHER, true, "other steps, 3 threads");
-	check_many(400, 3, 3, MEMORY | MUTEX | PARKING | OTHER, true, "all these, 3 threads");
+	check_many(500, 2, 4, MEMORY | OTHER, true, "other steps, 2 threads");
+	check_many(250, 3, 3, MEMORY | OTHER, true, "other steps, 3 threads");
+	check_many(250, 3, 3, MEMORY | MUTEX | PARKING | OTHER, true, "all these, 3 threads");
 }
 
 static void waiting(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 4, MEMORY | BIT_OF(OP_AWAIT), false, "waiting, 2 threads");
-	check_many(400, 3, 4, MEMORY | BIT_OF(OP_AWAIT), false, "waiting, 3 threads");
-	check_many(400, 3, 4, BIT_OF(OP_WRITE) | BIT_OF(OP_AWAIT) | BIT_OF(OP_READ), false, "waiting alone, 3 threads");
+	check_many(500, 2, 4, MEMORY | BIT_OF(OP_AWAIT), false, "waiting, 2 threads");
+	check_many(250, 3, 4, MEMORY | BIT_OF(OP_AWAIT), false, "waiting, 3 threads");
+	check_many(250, 3, 4, BIT_OF(OP_WRITE) | BIT_OF(OP_AWAIT) | BIT_OF(OP_READ), false, "waiting alone, 3 threads");
 }
 
 static void grace_periods(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 5, MEMORY | GRACE, false, "grace periods, 2 threads");
-	check_many(1000, 2, 6, GRACE | BIT_OF(OP_ADD), false, "grace periods alone, 2 threads");
-	check_many(400, 3, 4, MEMORY | GRACE, false, "grace periods, 3 threads");
-	check_many(400, 3, 4, GRACE | BIT_OF(OP_ADD), false, "grace periods alone, 3 threads");
+	check_many(500, 2, 5, MEMORY | GRACE, false, "grace periods, 2 threads");
+	check_many(500, 2, 6, GRACE | BIT_OF(OP_ADD), false, "grace periods alone, 2 threads");
+	check_many(250, 3, 4, MEMORY | GRACE, false, "grace periods, 3 threads");
+	check_many(250, 3, 4, GRACE | BIT_OF(OP_ADD), false, "grace periods alone, 3 threads");
 }
 
 static void everything(void **state)
 {
 	(void)state;
-	check_many(1000, 2, 6, ALL, false, "everything, 2 threads");
-	check_many(400, 3, 4, ALL, false, "everything, 3 threads");
+	check_many(500, 2, 6, ALL, false, "everything, 2 threads");
+	check_many(250, 3, 4, ALL, false, "everything, 3 threads");
 	check_many(100, 4, 3, ALL, false, "everything, 4 threads");
 }
 
