@@ -85,6 +85,10 @@ static bool kernel_matches(const char *profile)
 
 static char *refuse_setting(const struct fl_scenario *s)
 {
+	if (s->threads > FL_EXPLORE_THREADS)
+		return fl_host_text("%s:%u:%u: there can be %d threads at most", s->path,
+				    s->thread[FL_EXPLORE_THREADS].place.line,
+				    s->thread[FL_EXPLORE_THREADS].place.column, FL_EXPLORE_THREADS);
 	if (s->engine_only)
 		return fl_host_text("%s: it says `engine only`: the running kernel cannot be asked", s->path);
 	if (strcmp(s->arch, "x86-64"))

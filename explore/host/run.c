@@ -54,13 +54,19 @@ static void *map_anonymous(size_t size, int flags)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Stacks that are aligned to their size; what is mapped around them stays. */
+/* Stacks that are aligned to their size. */
 static char *map_stacks(void)
 {
 	size_t size = FL_HOST_STACK * (FL_EXPLORE_THREADS + 1);
-	char *p = map_anonymous(size + FL_HOST_STACK, MAP_PRIVATE);
+	char *p = map_anonymous(size + FL_HOST_STACK, MAP_PRIVATE), *stacks;
 
-	return p ? (char *)(((uintptr_t)p + FL_HOST_STACK - 1) & ~(FL_HOST_STACK - 1)) : NULL;
+	if (!p)
+		return NULL;
+	stacks = (char *)(((uintptr_t)p + FL_HOST_STACK - 1) & ~(FL_HOST_STACK - 1));
+	if (stacks > p)
+		munmap(p, (size_t)(stacks - p));
+	munmap(stacks + size, (size_t)(p + FL_HOST_STACK - stacks));
+	return stacks;
 }
 
 static bool make_world(const struct fl_scenario *s, const struct fl_host_options *options)

@@ -272,12 +272,15 @@ static int64_t do_statement(struct fl_host_self *self, const struct fl_sc_statem
 /* In setup what fails must have been meant to: its result is bound. */
 static void refuse_in_setup(const struct fl_sc_statement *st, int64_t value)
 {
-	bool huge = st->op == FL_SC_MAP && fl_host_world.s->map[st->range.map].memory == FL_SC_HUGETLB;
+	const char *hint = "bind its result if that is meant";
 	char text[256], number[32];
 
+	if (st->op == FL_SC_MAP && fl_host_world.s->map[st->range.map].memory == FL_SC_HUGETLB)
+		hint = "reserve pages in /proc/sys/vm/nr_hugepages";
+	else if (st->op == FL_SC_UFFD && value == -EPERM)
+		hint = "be root, or set vm.unprivileged_userfaultfd to 1";
 	fl_outcome_value(number, sizeof number, value);
-	snprintf(text, sizeof text, "line %u: setup cannot do %s here: %s; %s", st->place.line, st->text, number,
-		 huge ? "reserve pages in /proc/sys/vm/nr_hugepages" : "bind its result if that is meant");
+	snprintf(text, sizeof text, "line %u: setup cannot do %s here: %s; %s", st->place.line, st->text, number, hint);
 	fl_host_fail(text, 0);
 }
 

@@ -79,6 +79,7 @@ static void prepare(uint64_t *random)
 	atomic_store(&b->open, 0);
 	atomic_store(&b->check_line, 0);
 	atomic_store(&b->arrived, 0);
+	atomic_store(&b->awaiting, 0);
 	atomic_store(&b->delay, (uint32_t)(fl_host_random(random) % FL_HOST_DELAYS));
 	atomic_store(&b->main_left, (uint32_t)fl_host_world.main_threads);
 	for (size_t i = 0; i < s->results; i++)
