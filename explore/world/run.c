@@ -452,7 +452,7 @@ static int explore_by_jobs(const struct fl_explore_test *test, const struct fl_e
 {
 	struct jobs j = {.test = test, .options = options, .report = report, .start = now()};
 	const struct fl_jobs_config config = {
-		.workers = options->jobs,
+		.workers = options->jobs ? options->jobs : 1,
 		.state = options->state,
 		.arg = &j,
 		.work = work,
@@ -488,6 +488,16 @@ static int try_first(const struct fl_explore_test *test, const struct fl_explore
 	return explore_here(test, &once, report, error, NULL);
 }
 
+/* What was stopped with several jobs has a state for several, though it may be one now. */
+static bool is_for_jobs(const struct fl_explore_options *o)
+{
+	static const char begins[] = "faultline-jobs";
+
+	if (o->search > FL_EXPLORE_BOUNDED || o->replay || o->schedules)
+		return false;
+	return o->jobs > 1 || (o->state && !strncmp(o->state, begins, sizeof(begins) - 1));
+}
+
 int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
 	       struct fl_explore_report *report, char **error)
 {
@@ -499,7 +509,7 @@ int fl_explore(const struct fl_explore_test *test, const struct fl_explore_optio
 	*error = NULL;
 	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
 		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
-	if (options->jobs > 1 && options->search <= FL_EXPLORE_BOUNDED && !options->replay && !options->schedules) {
+	if (is_for_jobs(options)) {
 		err = try_first(test, options, report, error);
 		if (!err && !report->complete && report->schedules && (!report->findings || options->keep_going)) {
 			fl_explore_report_free(report);
