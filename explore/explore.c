@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Explore one file, and print what came of it. So that not much is lost if the machine goes down, an exploration with
- * --state stops each minute, writes its state, and goes on.
+ * Explore one file, and print what came of it. An exploration may have several legs: it stops and goes on with more
+ * processes if it takes long; and, so that not much is lost if the machine goes down, with --state it stops each minute
+ * to write its state.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,13 @@
 #include "explore/state.h"
 
 #define SAVE_SECONDS 60
+#define ALONE_SECONDS 2 /* a scenario that is done by then is not worth more processes */
 
 struct watch {
 	bool terminal;
 	bool keeps;    /* stop now and then to write the state */
-	bool saving;   /* stopped for that alone */
+	bool alone;    /* stop when more processes are worth it */
+	bool leg_ends; /* stopped for one of these alone */
 	double before; /* seconds of the legs before this one */
 };
 
@@ -30,8 +33,8 @@ static bool on_progress(void *arg, const struct fl_explore_progress *p)
 			fl_show_count(p->cut), fl_show_seconds(w->before + p->seconds));
 	if (fl_stop_asked)
 		return false;
-	w->saving = w->keeps && p->seconds > SAVE_SECONDS;
-	return !w->saving;
+	w->leg_ends = (w->keeps && p->seconds > SAVE_SECONDS) || (w->alone && p->seconds > ALONE_SECONDS);
+	return !w->leg_ends;
 }
 
 struct fl_scenario *fl_read_scenario(const char *path)
@@ -62,7 +65,8 @@ static int explore_leg(const struct fl_scenario *s, const struct fl_explore_opti
 	now.state = state;
 	now.progress = on_progress;
 	now.arg = w;
-	*w = (struct watch){.terminal = w->terminal, .keeps = w->keeps, .before = w->before};
+	now.jobs = w->alone ? 1 : o->jobs;
+	w->leg_ends = false;
 	return fl_subject_explore(s, NULL, &now, leg, error);
 }
 
@@ -70,7 +74,7 @@ static int explore_leg(const struct fl_scenario *s, const struct fl_explore_opti
 static int explore(const struct fl_settings *t, const struct fl_scenario *s, const struct fl_explore_options *o,
 		   struct fl_explore_report *report, char **error)
 {
-	struct watch w = {.terminal = isatty(STDERR_FILENO), .keeps = t->state};
+	struct watch w = {.terminal = isatty(STDERR_FILENO), .keeps = t->state, .alone = o->jobs > 1};
 	int ret = 0;
 
 	do {
@@ -88,9 +92,10 @@ static int explore(const struct fl_settings *t, const struct fl_scenario *s, con
 		report->state = leg.state;
 		leg.state = NULL;
 		fl_explore_report_free(&leg);
-		if (!ret && w.saving && report->state && !fl_saved_write(t->state, s, o, report, error))
+		w.alone = false;
+		if (!ret && w.leg_ends && t->state && report->state && !fl_saved_write(t->state, s, o, report, error))
 			ret = -1;
-	} while (!ret && w.saving && report->state);
+	} while (!ret && w.leg_ends && report->state);
 	if (w.terminal)
 		fputs("\r\033[K", stderr);
 	return ret;
@@ -202,6 +207,7 @@ int fl_do_resume(const struct fl_settings *t, const char *path)
 	} else if (s) {
 		saved.report.state = saved.text;
 		saved.text = NULL;
+		saved.options.jobs = t->jobs;
 		status = explore_scenario(t, s, &saved.options, &saved.report);
 	}
 	fl_scenario_free(s);

@@ -102,21 +102,11 @@ int fl_do_gdb(const struct fl_settings *t, const char *path)
 	struct fl_explore_options o;
 	struct fl_run_name run;
 	struct fl_scenario *s = read_run(t, path, &run, &o);
-	char *const argv[] = {"gdb",
-			      "-q",
-			      "-ex",
-			      "handle SIGTRAP stop nopass",
-			      "-ex",
-			      "run",
-			      "--args",
-			      self,
-			      "--replay",
-			      (char *)t->replay,
-			      "--stop",
-			      (char *)path,
-			      t->step == UINT_MAX ? NULL : "--step",
-			      step,
-			      NULL};
+	char *const argv[] = {"gdb", "-q", "-iex", "set confirm off",
+			      /* Snapshots are kept by write protection. */
+			      "-ex", "handle SIGSEGV nostop noprint pass", "-ex", "handle SIGTRAP stop nopass", "-ex",
+			      "run", "--args", self, "--replay", (char *)t->replay, "--stop", (char *)path,
+			      t->step == UINT_MAX ? NULL : "--step", step, NULL};
 
 	if (!s)
 		return FL_EXIT_USAGE;

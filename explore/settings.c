@@ -368,7 +368,7 @@ void fl_settings_options(const struct fl_settings *t, const struct fl_scenario *
 		.alloc_fails = t->alloc_fails >= 0 ? (uint32_t)t->alloc_fails : s->alloc_fails,
 		.no_plain = t->no_plain,
 		.keep_going = t->keep_going,
-		.jobs = t->files == 1 ? t->jobs : 1,
+		/* Several files have their processes already. */
 	};
 	if (t->search >= 0) {
 		o->search = (enum fl_explore_search)t->search;

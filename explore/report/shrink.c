@@ -222,6 +222,7 @@ int fl_shrink(const struct fl_scenario *s, const struct fl_explore_options *o, c
 	*error = NULL;
 	*smallest = (struct fl_smallest){.preemptions = f->preemptions, .events = f->events};
 	k.options.state = NULL;
+	k.options.jobs = 1;
 	k.options.event = NULL;
 	k.options.progress = on_progress;
 	k.options.arg = &k;

@@ -83,6 +83,7 @@ int fl_story_replay(const struct fl_scenario *s, const struct fl_cut *cut, const
 	*story = (struct fl_story){0};
 	replay.replay = id;
 	replay.state = NULL;
+	replay.jobs = 1;
 	replay.progress = NULL;
 	replay.event = on_event;
 	replay.arg = story;
