@@ -41,7 +41,7 @@ enum fl_host_state {
 
 struct fl_host_slot {
 	_Atomic(uint32_t) state;
-	_Atomic(uint32_t) steps;    /* statements begun */
+	_Atomic(uint32_t) steps;    /* changes with each statement */
 	_Atomic(uint32_t) sleeping; /* in a delay of ours */
 	_Atomic(int32_t) pid, tid;
 	_Atomic(uint32_t) line;
@@ -89,6 +89,7 @@ struct fl_host_board {
 	_Atomic(uint32_t) open;       /* futex: set when setup is done */
 	_Atomic(uint32_t) running;    /* futex: threads that have begun and not ended */
 	_Atomic(uint32_t) arrived;
+	_Atomic(uint64_t) moment; /* by the time stamp counter, at which threads begin */
 	_Atomic(uint32_t) abort;
 	_Atomic(uint32_t) changes; /* futex: of variables */
 	_Atomic(uint32_t) awaiting;
@@ -118,6 +119,7 @@ struct fl_host_world {
 	char *stacks;                    /* FL_EXPLORE_THREADS + 1, the last for setup */
 	size_t shared_size;
 	bool fresh;
+	bool awaits; /* some thread says `await` */
 	uint64_t brk;
 	cpu_set_t cpus; /* that the worker may use */
 	size_t main_threads;
@@ -130,6 +132,7 @@ struct fl_host_self {
 	unsigned thread; /* FL_SC_SETUP: the coordinator */
 	unsigned process;
 	uint64_t random;
+	uint32_t steps; /* statements begun, in all runs */
 	uint32_t stall; /* statements until the one long delay of a run */
 	int pipe[2];
 	uint64_t *fill;
@@ -195,6 +198,7 @@ enum {
 /* refuse.c */
 char *fl_host_refuse(const struct fl_scenario *s);
 bool fl_host_leaves(const struct fl_scenario *s, unsigned process);
+bool fl_host_awaits(const struct fl_scenario *s);
 FL_PRINTF(1, 2) char *fl_host_text(const char *format, ...);
 
 /* A system call, without libc's errno. */

@@ -72,6 +72,16 @@ bool fl_host_leaves(const struct fl_scenario *s, unsigned process)
 	return false;
 }
 
+static bool is_await(const struct fl_sc_statement *st)
+{
+	return st->op == FL_SC_AWAIT;
+}
+
+bool fl_host_awaits(const struct fl_scenario *s)
+{
+	return first_of_all(s, is_await) != NULL;
+}
+
 static bool kernel_matches(const char *profile)
 {
 	struct utsname u;

@@ -76,7 +76,8 @@ static bool make_world(const struct fl_scenario *s, const struct fl_host_options
 	char *shared;
 	size_t most = 1;
 
-	*w = (struct fl_host_world){.s = s, .options = options, .fresh = fl_host_leaves(s, 0)};
+	*w = (struct fl_host_world){
+		.s = s, .options = options, .fresh = fl_host_leaves(s, 0), .awaits = fl_host_awaits(s)};
 	for (size_t t = 0; t < s->threads; t++) {
 		uint64_t pages = fill_pages(s->thread[t].body, s->thread[t].bodies);
 

@@ -170,20 +170,24 @@ static void tell(void)
 void fl_host_bind(int result, enum fl_sc_field field, int64_t value)
 {
 	struct fl_host_value *v;
+	uint32_t set;
 
 	if (result < 0)
 		return;
 	v = &fl_host_world.result[result];
-	atomic_store(&v->field[field], value);
-	atomic_fetch_or(&v->set, 1u << field);
-	tell();
+	set = atomic_load_explicit(&v->set, memory_order_relaxed) | 1u << field;
+	/* No fence: it would empty the store buffer, and what that shows is wanted. One thread writes a result. */
+	atomic_store_explicit(&v->field[field], value, memory_order_relaxed);
+	atomic_store_explicit(&v->set, set, memory_order_release);
+	if (fl_host_world.awaits)
+		tell();
 }
 
 /* A message's fields belong together: those of the one before go first. */
 void fl_host_unbind(int result)
 {
 	if (result >= 0)
-		atomic_store(&fl_host_world.result[result].set, 0);
+		atomic_store_explicit(&fl_host_world.result[result].set, 0, memory_order_release);
 }
 
 /* Statements */
@@ -313,7 +317,7 @@ bool fl_host_body(struct fl_host_self *self, const struct fl_sc_statement *st, s
 
 		if (slot) {
 			atomic_store_explicit(&slot->line, st->place.line, memory_order_relaxed);
-			atomic_fetch_add_explicit(&slot->steps, 1, memory_order_relaxed);
+			atomic_store_explicit(&slot->steps, ++self->steps, memory_order_relaxed);
 		}
 		delay(self);
 		if (atomic_load(&b->abort))
@@ -341,19 +345,24 @@ bool fl_host_body(struct fl_host_self *self, const struct fl_sc_statement *st, s
 /* A run */
 
 #define MEET_CYCLES 60000u /* the others may be asleep, or want this processor */
+#define LEAD_CYCLES 800u   /* for the news of the moment to get round */
 
+/* Begin at one moment, which the last to come sets, give or take a little. */
 static void meet(struct fl_host_self *self)
 {
 	struct fl_host_board *b = fl_host_world.board;
 	uint32_t together = atomic_load(&b->together);
-	uint64_t start = fl_host_tsc();
-	uint64_t r = fl_host_random(&self->random);
+	uint64_t r = fl_host_random(&self->random), came = fl_host_tsc(), moment = 0;
+	bool plain = atomic_load_explicit(&b->delay, memory_order_relaxed) == FL_HOST_PLAIN;
 
-	atomic_fetch_add(&b->arrived, 1);
-	while (together && atomic_load(&b->arrived) < together && fl_host_tsc() - start < MEET_CYCLES)
-		__builtin_ia32_pause();
-	if (atomic_load_explicit(&b->delay, memory_order_relaxed) != FL_HOST_PLAIN)
-		spin(some_cycles(r, 12));
+	if (atomic_fetch_add(&b->arrived, 1) + 1 == together)
+		atomic_store(&b->moment, fl_host_tsc() + LEAD_CYCLES);
+	while (together && !moment && fl_host_tsc() - came < MEET_CYCLES)
+		moment = atomic_load(&b->moment);
+	if (moment)
+		moment += some_cycles(r, plain ? 8 : 12);
+	while (fl_host_tsc() < moment && fl_host_tsc() - came < 2 * MEET_CYCLES)
+		;
 }
 
 static void go_to_cpu(struct fl_host_self *self)
