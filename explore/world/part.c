@@ -8,6 +8,8 @@
  *
  * No locks: one OS thread in each process.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,4 +150,38 @@ bool fl_part_read(struct fl_explore_report *r, const void *bytes)
 	}
 	fl_cover_merge((const unsigned char *)at);
 	return true;
+}
+
+static const char state_name[] = "faultline-parts-1 ";
+
+bool fl_part_is_state(const char *state)
+{
+	return !strncmp(state, state_name, sizeof(state_name) - 1);
+}
+
+char *fl_part_write_state(const struct fl_explore_report *r, const char *state)
+{
+	size_t room = strlen(state) + 256;
+	char *text = malloc(room);
+
+	if (text)
+		snprintf(text, room,
+			 "%s%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu32 "\n%s",
+			 state_name, r->schedules, r->cut, r->over, r->events, r->replayed, r->choice_points,
+			 r->longest, state);
+	return text;
+}
+
+const char *fl_part_read_counts(struct fl_explore_report *r, const char *state)
+{
+	struct totals t = {0};
+	int n = 0;
+
+	if (sscanf(state + sizeof(state_name) - 1,
+		   "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 "%n",
+		   &t.schedules, &t.cut, &t.over, &t.events, &t.replayed, &t.choice_points, &t.longest, &n) != 7)
+		return ""; /* no state of the search either, and it will say so */
+	sum(r, &t);
+	state += sizeof(state_name) - 1 + (size_t)n;
+	return *state == '\n' ? state + 1 : state;
 }

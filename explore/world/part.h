@@ -14,4 +14,12 @@ char *fl_part_write(const struct fl_explore_report *r, size_t *n);
 /* Count it in with the rest; false: there is no memory. */
 FL_MUST_CHECK bool fl_part_read(struct fl_explore_report *r, const void *bytes);
 
+/*
+ * A state of several jobs, with what was counted so far before it. Reading: the counts are added to the report's, and what is
+ * the jobs' own is returned.
+ */
+bool fl_part_is_state(const char *state);
+char *fl_part_write_state(const struct fl_explore_report *r, const char *state);
+const char *fl_part_read_counts(struct fl_explore_report *r, const char *state);
+
 #endif

@@ -451,7 +451,7 @@ static int explore_by_jobs(const struct fl_explore_test *test, const struct fl_e
 			   struct fl_explore_report *report, char **error)
 {
 	struct jobs j = {.test = test, .options = options, .report = report, .start = now()};
-	const struct fl_jobs_config config = {
+	struct fl_jobs_config config = {
 		.workers = options->jobs ? options->jobs : 1,
 		.state = options->state,
 		.arg = &j,
@@ -459,13 +459,21 @@ static int explore_by_jobs(const struct fl_explore_test *test, const struct fl_e
 		.result = gather,
 		.progress = tell_progress,
 	};
+	char *state = NULL;
 	int done;
 
 	memset(report, 0, sizeof(*report));
+	if (config.state && fl_part_is_state(config.state))
+		config.state = fl_part_read_counts(report, config.state);
 	if (!fl_cover_open())
 		return fail(error, -FL_ENOMEM, "there is no memory to count blocks");
-	done = fl_jobs_run(&config, &report->state, error);
+	done = fl_jobs_run(&config, &state, error);
 	report->complete = done > 0;
+	if (state)
+		report->state = fl_part_write_state(report, state);
+	free(state);
+	if (!done && !report->state)
+		done = -1;
 	fl_cover_count(&report->blocks_reached, &report->blocks);
 	fl_cover_close();
 	fl_report_finish(report);
@@ -491,11 +499,9 @@ static int try_first(const struct fl_explore_test *test, const struct fl_explore
 /* What was stopped with several jobs has a state for several, though it may be one now. */
 static bool is_for_jobs(const struct fl_explore_options *o)
 {
-	static const char begins[] = "faultline-jobs";
-
 	if (o->search > FL_EXPLORE_BOUNDED || o->replay || o->schedules)
 		return false;
-	return o->jobs > 1 || (o->state && !strncmp(o->state, begins, sizeof(begins) - 1));
+	return o->jobs > 1 || (o->state && fl_part_is_state(o->state));
 }
 
 int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
