@@ -77,9 +77,9 @@ void fl_port_on_rmw(volatile void *p, const struct fl_access_site *site);
 		.kind = (access),                       \
 		.order = (ordering),                    \
 	}
-#define FL_PORT_WORD(p)                                                     \
-	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
-		       "atomics are for objects of 4 bytes or of a pointer's size")
+#define FL_PORT_WORD(p)                                                       \
+	FL_STATIC_ASSERT(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
+			 "atomics are for objects of 4 bytes or of a pointer's size")
 
 #define FL_PORT_LOAD(p, text, ordering)              \
 	__extension__({                              \

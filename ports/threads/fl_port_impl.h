@@ -24,9 +24,9 @@
 #endif
 #endif
 
-#define FL_PORT_WORD(p)                                                     \
-	_Static_assert(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
-		       "atomics are for objects of 4 bytes or of a pointer's size")
+#define FL_PORT_WORD(p)                                                       \
+	FL_STATIC_ASSERT(sizeof(*(p)) == 4 || sizeof(*(p)) == sizeof(void *), \
+			 "atomics are for objects of 4 bytes or of a pointer's size")
 
 #define FL_PORT_LOAD(p, order)               \
 	__extension__({                      \
