@@ -363,6 +363,14 @@ static bool keep_access(unsigned p, uintptr_t at, size_t n, unsigned kind, const
 	return true;
 }
 
+/* To free is to write: this stands for where. */
+static const char freeing;
+
+bool fl_plain_free(unsigned p, const volatile void *at, size_t n)
+{
+	return fl_plain_access(p, at, n, FL_PLAIN_WRITE, &freeing);
+}
+
 /* Hooks */
 
 static void freed(const void *p, const char *what, void *pc)
@@ -392,6 +400,10 @@ static void describe(uint64_t cell, char *buf, size_t size)
 	const struct fl_access_site *site = at_place(cell >> WHERE_SHIFT);
 	const char *slash;
 
+	if ((const void *)site == &freeing) {
+		snprintf(buf, size, "freed by %s, and nothing orders that", fl_world_name(proc_of(cell)));
+		return;
+	}
 	if (!(kind_of(cell) & FL_PLAIN_ATOMIC)) {
 		snprintf(buf, size, "plain %s by %s in %s", how, fl_world_name(proc_of(cell)), fl_where(site));
 		return;

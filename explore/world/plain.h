@@ -78,6 +78,9 @@ void fl_plain_log_clock(struct fl_clock *c);
 /* An access of fiber p; false: a race. */
 bool fl_plain_access(unsigned p, const volatile void *at, size_t n, unsigned kind, const void *where);
 
+/* Fiber p frees n bytes at p: false: others may be using them. */
+bool fl_plain_free(unsigned p, const volatile void *at, size_t n);
+
 /* cover.c */
 FL_MUST_CHECK bool fl_cover_open(void);
 struct fl_cover {

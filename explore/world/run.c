@@ -49,7 +49,7 @@ static void *driver_alloc(void *arg, size_t size)
 	int self = fl_world_current();
 
 	(void)arg;
-	if (FL_UNLIKELY(self >= 0 && fl_run.allocs_failed < fl_world.options->alloc_fails && !fl_world.prologue) &&
+	if (FL_UNLIKELY(self >= 0 && fl_run.allocs_failed < fl_world.options->alloc_fails) &&
 	    fl_world_choose(2, "allocation")) {
 		fl_run.allocs_failed++;
 		return NULL;
@@ -60,9 +60,8 @@ static void *driver_alloc(void *arg, size_t size)
 static void driver_free(void *arg, void *p, size_t size)
 {
 	(void)arg;
-	if (fl_plain_proc >= 0 && !fl_memory_is_freed(p, 1) &&
-	    !fl_plain_access((unsigned)fl_plain_proc, p, size, FL_PLAIN_WRITE, (const char *)fl_port_free + 1)) {
-		fl_finding(FL_EXPLORE_RACE, "%s", "");
+	if (fl_plain_proc >= 0 && !fl_memory_is_freed(p, 1) && !fl_plain_free((unsigned)fl_plain_proc, p, size)) {
+		fl_finding(FL_EXPLORE_FREED, "%s", "");
 		fl_world_leave();
 	}
 	fl_memory_free(p, size);
@@ -225,7 +224,7 @@ static int explore_all(struct exploration *x)
 	while (fl_search_begin(fl_world.search, &keep)) {
 		fl_search_restored(fl_world.search, restore(keep));
 		run_and_learn(keep);
-		if (fl_world.kind == FL_EXPLORE_RACE && !fl_world.text[0])
+		if (fl_world.kind && !fl_world.text[0])
 			fl_plain_describe();
 		waiting = fl_step_waiting();
 		if (!fl_world.cut && !fl_world.kind && !fl_world.stuck)
