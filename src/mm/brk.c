@@ -115,7 +115,7 @@ static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 
 	if (start < mm->min_addr || fl_pages(mm, v->start - start) > v->pgoff)
 		return false;
-	fl_rcu_read_lock(); /* the lock need not reach as far as what is below */
+	fl_rcu_read_lock(); /* what is below may lie farther down than the lock reaches */
 	below = fl_index_find_prev(&mm->index, v->start);
 	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access))
 		guard = mm->index.guard;
@@ -160,7 +160,7 @@ static int grow_to(struct fl_change *c, struct fl_vma *v, fl_va start)
 int fl_mm_grow_stack(struct fl_task *t, fl_va va)
 {
 	struct fl_mm *mm = t->mm;
-	fl_va start = fl_page_down(mm, va), above;
+	fl_va start = fl_page_down(mm, va), gap = start > mm->index.guard ? start - mm->index.guard : 0, above;
 	struct fl_vma_info info;
 	struct fl_change c;
 	struct fl_vma *v;
@@ -174,7 +174,8 @@ int fl_mm_grow_stack(struct fl_task *t, fl_va va)
 		if ((info.vm_flags & (FL_VM_GROWSDOWN | FL_VM_FOREIGN)) != FL_VM_GROWSDOWN)
 			return -FL_ENOMEM;
 		above = info.start;
-		err = fl_change_lock(&c, t, mm, start, above);
+		/* The gap as well: what is put below meanwhile must see where the stack begins. */
+		err = fl_change_lock(&c, t, mm, gap, above);
 		if (err)
 			return err;
 		v = fl_index_find_in(&mm->index, start, above + 1);

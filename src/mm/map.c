@@ -88,7 +88,7 @@ static int place_free(struct fl_change *c, struct fl_task *t, struct mapping *m)
 		err = fl_change_lock(c, t, t->mm, a, a + m->len);
 		if (err)
 			return err;
-		if (!fl_mm_occupied(t->mm, a, a + m->len))
+		if (fl_mm_has_room(t->mm, a, m->len))
 			break;
 		fl_change_unlock(c);
 	}

@@ -170,6 +170,15 @@ static inline bool fl_mm_occupied(struct fl_mm *mm, fl_va start, fl_va end)
 }
 
 /*
+ * Could a mapping still be put at start by choice, with what stacks above want free below them? Asked again under the
+ * lock, which keeps the answer: a stack that grows locks as far as its gap (fl_mm_grow_stack).
+ */
+static inline bool fl_mm_has_room(struct fl_mm *mm, fl_va start, uint64_t len)
+{
+	return fl_index_gap(&mm->index, len, start, start + len, fl_mm_page(mm), false) == start;
+}
+
+/*
  * Clear the entries of [start, end) and give back what they held, flushed. The VMAs are still in the index. With a
  * range lock of any mode. guards: guard markers go as well.
  */

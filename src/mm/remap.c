@@ -142,7 +142,7 @@ static int resize(struct fl_remap *r, bool *again)
 		return -FL_ENOMEM;
 	if (!room_to_move(r->mm, 0))
 		return -FL_ENOMEM;
-	if (!r->placed || fl_mm_occupied(r->mm, r->to, r->to + r->new_len)) {
+	if (!r->placed || !fl_mm_has_room(r->mm, r->to, r->new_len)) {
 		r->to = fl_mm_find_gap(r->mm, r->new_len, r->mm->mmap_lo, r->mm->mmap_hi);
 		r->placed = *again = r->to != 0;
 		return -FL_ENOMEM;
@@ -241,7 +241,7 @@ static int remap(struct fl_remap *r)
 			return err;
 		if (!(r->flags & (FL_MREMAP_FIXED | FL_MREMAP_DONTUNMAP)))
 			err = resize(r, &again);
-		else if (!fixed && fl_mm_occupied(r->mm, r->to, r->to + r->new_len))
+		else if (!fixed && !fl_mm_has_room(r->mm, r->to, r->new_len))
 			again = true;
 		else
 			err = remap_to(r);

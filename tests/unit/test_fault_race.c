@@ -660,6 +660,51 @@ static void stack_grown_by_several_is_one_mapping(void **state)
 	for_each_schedule(SCHEDULES(1500, 300), growth_against_growth);
 }
 
+/* Growth against a mapping that may be put anywhere: the gap below the stack stays free. */
+
+#define TOP (BASE + 2000 * PAGE)
+static fl_va placed;
+static bool grown;
+
+static void push_far(void *arg)
+{
+	struct thread *t = arg;
+	uint8_t byte = 1;
+
+	grown = fl_vcpu_store(&t->cpu, TOP - 5 * PAGE, &byte, 1) == FL_FAULT_DONE;
+}
+
+static void map_anywhere(void *arg)
+{
+	struct thread *t = arg;
+
+	CHECK(fl_mmap(&t->task, 0, PAGE, RW, FL_MAP_PRIVATE | FL_MAP_ANONYMOUS, &placed) == 0);
+}
+
+static void growth_against_mmap(size_t schedule)
+{
+	void (*const body[])(void *) = {push_far, map_anywhere};
+	struct fl_mm_config config = {.mmap_lo = BASE, .mmap_hi = TOP};
+	fl_va out;
+
+	(void)schedule;
+	world_open_as(&w, 512, &config);
+	assert_int_equal(fl_mmap(&w.task, TOP - PAGE, PAGE, RW,
+				 FL_MAP_PRIVATE | FL_MAP_ANONYMOUS | FL_MAP_FIXED | FL_MAP_GROWSDOWN, &out),
+			 0);
+	run(body, 2);
+	/* Whoever came second gave way: the growth was refused, or the mapping went below. */
+	if (grown)
+		assert_true(placed + PAGE + 256 * PAGE <= TOP - 5 * PAGE);
+	world_close(&w);
+}
+
+static void gap_below_a_stack_stays_free(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(1500, 300), growth_against_mmap);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
@@ -678,6 +723,7 @@ int main(void)
 		TEST(page_that_moves_loses_no_write),
 		TEST(mapping_that_is_replaced_is_never_missing),
 		TEST(stack_grown_by_several_is_one_mapping),
+		cmocka_unit_test(gap_below_a_stack_stays_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
