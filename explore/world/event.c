@@ -42,6 +42,28 @@ void fl_event_result(const char *text)
 	e.event.result = e.result;
 }
 
+void fl_event_waiting(uint32_t fibers)
+{
+	for (unsigned f = 0; f < fl_world.threads; f++) {
+		const struct fl_fiber_point *point = &fl_run.point[f];
+
+		if (!(fibers >> f & 1))
+			continue;
+		e.site = *point->site;
+		e.event = (struct fl_explore_event){
+			.index = fl_run.steps,
+			.thread = f,
+			.name = fl_world_name(f),
+			.waits = true,
+			.site = &e.site,
+			.object = fl_objects_describe(point->address, e.object, sizeof(e.object)),
+			.op_line = fl_run.point_op[f].line,
+			.op = fl_run.point_op[f].text,
+		};
+		fl_world.options->event(fl_world.options->arg, &e.event);
+	}
+}
+
 void fl_event_begin(unsigned p, uint32_t enabled)
 {
 	unsigned fiber = p < fl_world.fibers ? p : p - fl_world.fibers;

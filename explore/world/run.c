@@ -229,8 +229,10 @@ static int explore_all(struct exploration *x)
 		waiting = fl_step_waiting();
 		if (!fl_world.cut && !fl_world.kind && !fl_world.stuck)
 			finish();
-		if (fl_world.options->event)
+		if (fl_world.options->event) {
 			fl_event_flush();
+			fl_event_waiting(waiting);
+		}
 		if (!fl_world.cut && !note_end(x))
 			return -FL_ENOMEM;
 		if (!fl_world.cut)

@@ -32,7 +32,7 @@ static void set_object(struct fl_step *st, enum fl_step_kind kind, const volatil
 {
 	uint32_t n;
 
-	st->kind = kind;
+	st->kind = (uint8_t)kind;
 	fl_memory_slots(p, 1, &st->object, &n);
 }
 

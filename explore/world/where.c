@@ -4,6 +4,7 @@
  *
  * No locks: one OS thread.
  */
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,19 +46,38 @@ static Dwfl *open_self(void)
 	return w.dwfl = dwfl;
 }
 
+/* The line of an address. clang leaves out the table by which dwfl_module_getsrc finds units, so they are all asked. */
+static const char *find_line(Dwfl_Module *module, Dwarf_Addr address, int *n)
+{
+	Dwfl_Line *line = dwfl_module_getsrc(module, address);
+	Dwarf_Die *unit = NULL;
+	Dwarf_Addr bias;
+
+	if (line)
+		return dwfl_lineinfo(line, NULL, n, NULL, NULL, NULL);
+	while ((unit = dwfl_module_nextcu(module, unit, &bias))) {
+		Dwarf_Line *found;
+
+		if (dwarf_haspc(unit, address - bias) <= 0)
+			continue;
+		found = dwarf_getsrc_die(unit, address - bias);
+		if (found && !dwarf_lineno(found, n))
+			return dwarf_linesrc(found, NULL, NULL);
+	}
+	return NULL;
+}
+
 static char *look_up(const void *pc)
 {
 	Dwarf_Addr address = (Dwarf_Addr)(uintptr_t)pc - 1; /* pc is where a call returns to */
 	Dwfl *dwfl = open_self();
 	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, address) : NULL;
-	Dwfl_Line *line = module ? dwfl_module_getsrc(module, address) : NULL;
 	const char *function = module ? dwfl_module_addrname(module, address) : NULL;
-	const char *file = NULL, *slash;
+	const char *file, *slash;
 	char text[256];
 	int n = 0;
 
-	if (line)
-		file = dwfl_lineinfo(line, NULL, &n, NULL, NULL, NULL);
+	file = module ? find_line(module, address, &n) : NULL;
 	slash = file ? strrchr(file, '/') : NULL;
 	if (file)
 		snprintf(text, sizeof(text), "%s (%s:%d)", function ? function : "code", slash ? slash + 1 : file, n);

@@ -157,6 +157,7 @@ void fl_crash_close(void);
 void fl_event_begin(unsigned proc, uint32_t enabled); /* proc takes a step */
 void fl_event_flush(void);                            /* it is over */
 void fl_event_result(const char *text);
+void fl_event_waiting(uint32_t fibers); /* the run has ended, and these wait */
 void fl_event_reset(void);
 
 /* id.c */

@@ -327,6 +327,7 @@ static void setup_fault(void *unused)
 {
 	(void)unused;
 	keep_all();
+	w.y = 64;
 	fl_explore_thread("culprit", fault, NULL);
 	fl_explore_thread("other", set_x, NULL);
 }
