@@ -71,17 +71,6 @@ static uint32_t first_choice(const struct fl_search *s, uint32_t may, int runnin
 	return (uint32_t)__builtin_ctz(later ? later : may);
 }
 
-/* Those at a new node whose step would keep the run within the bound on preemptions. */
-static uint32_t within_bound(const struct fl_search *s, uint32_t enabled)
-{
-	const struct event *last = s->n ? &s->event[s->n - 1] : NULL;
-
-	if (!last || last->preemptions < s->config.preemptions || last->kind == FL_STEP_YIELD ||
-	    !(enabled & BIT(last->proc)))
-		return enabled;
-	return BIT(last->proc);
-}
-
 /*
  * Everyone who could go sleeps: what follows is known. But whoever waits for a value might have had it on the way here, and
  * with the sleepers' steps not have it.
@@ -113,8 +102,9 @@ int fl_dpor_next(struct fl_search *s, uint32_t enabled, const struct fl_step pen
 	ev->choices = (uint32_t)s->choices.n;
 	fill_in(s, enabled);
 	if (s->config.mode == FL_SEARCH_BOUNDED) {
-		ev->backtrack = may = within_bound(s, enabled);
-		return (int)first_choice(s, may, running);
+		p = first_choice(s, fl_bounded_may(s, s->n, enabled), running);
+		ev->backtrack = BIT(p);
+		return (int)p;
 	}
 	ev->sleep = inherited_sleep(s, s->n);
 	may = enabled & ~ev->sleep;

@@ -39,6 +39,7 @@ struct event {
 	uint32_t section; /* where the section began that the process was in before the event, plus one */
 	uint32_t queued;  /* of a callback: by which event, plus one */
 	uint32_t object;
+	uint64_t touched; /* bounded.c */
 	uint8_t proc, kind;
 	bool wide, queues;
 };
@@ -166,7 +167,7 @@ static inline bool searches_all(const struct fl_search *s)
 
 static inline bool finds_races(const struct fl_search *s)
 {
-	return s->config.mode == FL_SEARCH_DPOR;
+	return searches_all(s);
 }
 
 /* search.c */
@@ -199,6 +200,18 @@ bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e);
 void fl_race_undo(struct fl_search *s, uint32_t n);
 /* One of these processes must go at this node; process p if there is a choice. */
 bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p);
+
+/* Does event w conflict with this? *counts: by a count, which need not have come in this order. */
+bool fl_race_touched(const struct fl_search *s, uint32_t w, const struct fl_step_range *range, bool *counts);
+
+/* bounded.c */
+/* Who may go at this node without a preemption too many. */
+uint32_t fl_bounded_may(const struct fl_search *s, uint32_t node, uint32_t enabled);
+/* Event e is over; with this clock, before what it conflicts with is joined. */
+void fl_bounded_event(struct fl_search *s, uint32_t e, const uint32_t *clock);
+/* The same for process p, which waits at the end of the run to touch these, as event e. */
+void fl_bounded_waiting(struct fl_search *s, uint32_t e, uint32_t p, const uint32_t *clock,
+			const struct fl_step_range *range, size_t n);
 
 /* pick.c */
 int fl_pick_fair(struct fl_search *s, uint32_t enabled);

@@ -323,6 +323,8 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 				races &= ~BIT(q);
 	for (uint32_t left_q = s->conflicts, q; next_bit(&left_q, &q);)
 		join(s, clock, clock_of(s, s->conflict[q]));
+	if (s->config.mode == FL_SEARCH_BOUNDED)
+		races = 0; /* fl_bounded_reverse has seen to them */
 	for (uint32_t left_q = races, q; next_bit(&left_q, &q);) {
 		uint32_t f = s->conflict[q];
 
@@ -336,8 +338,7 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 	s->quiet = 0;
 }
 
-/* Does event w conflict with this? *counts: by a count, which need not have come in this order. */
-static bool touched_by(const struct fl_search *s, uint32_t w, const struct fl_step_range *range, bool *counts)
+bool fl_race_touched(const struct fl_search *s, uint32_t w, const struct fl_step_range *range, bool *counts)
 {
 	const struct fl_step_range *ranges = s->ranges.at;
 	uint32_t end = w + 1 < s->n ? s->event[w + 1].ranges : (uint32_t)s->ranges.n;
@@ -372,7 +373,7 @@ static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const ui
 			covered |= BIT(ev->proc);
 			continue;
 		}
-		if (!touched_by(s, w, range, &counts))
+		if (!fl_race_touched(s, w, range, &counts))
 			continue;
 		if (last <= w && !(ev->enabled & BIT(p)) && !counts)
 			continue; /* there it waited as well */
@@ -545,11 +546,28 @@ void fl_race_finish(struct fl_search *s)
 	s->open = false;
 	ev = &s->event[e];
 	clock = clock_of(s, e);
-	if ((ev->awaited & BIT(ev->proc)) && ev->kind == FL_STEP_LOCAL)
+	if (s->config.mode == FL_SEARCH_BOUNDED)
+		fl_bounded_event(s, e, clock);
+	else if ((ev->awaited & BIT(ev->proc)) && ev->kind == FL_STEP_LOCAL)
 		for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 			reverse_hidden(s, e, ev->proc, clock, (struct fl_step_range *)s->ranges.at + r);
 	if (s->conflicts || s->quiet)
 		settle(s, e, ev->proc, clock);
+}
+
+static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const struct fl_step *step,
+			    const uint32_t *clock)
+{
+	struct fl_step_range object;
+
+	s->event[e].proc = (uint8_t)p;
+	s->event[e].object = step->object;
+	s->event[e].wide = step->wide;
+	s->event[e].queues = false;
+	s->event[e].queued = 0;
+	if (object_range(step, &object))
+		fl_bounded_waiting(s, e, p, clock, &object, 1);
+	fl_bounded_waiting(s, e, p, clock, step->range, step->ranges);
 }
 
 /* At the end: p waits to do this, and never did. As if it were the run's next event. */
@@ -561,6 +579,10 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 	clock[p] = e + 1;
 	s->event[e].kind = step->kind;
 	s->event[e].prev = s->shadow[WORD_LAST + p];
+	if (s->config.mode == FL_SEARCH_BOUNDED) {
+		waiting_bounded(s, e, p, step, clock);
+		return;
+	}
 	switch ((enum fl_step_kind)step->kind) {
 	case FL_STEP_LOCK:
 		owner = s->shadow[slot_at(s, step->object) + SLOT_OWNER];

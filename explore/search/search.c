@@ -86,8 +86,13 @@ static bool set_up(struct fl_search *s, const struct fl_search_config *config)
 	s->change = calloc((size_t)config->preemptions + 1, sizeof(*s->change));
 	if (!s->shadow || !s->change)
 		return fl_search_fail(s, "out of memory for the search");
-	if (!fl_search_grow(s, 0))
+	/* None of these is NULL from here on. */
+	if (!fl_search_grow(s, 0) || !fl_search_push(s, &s->ranges, sizeof(struct fl_step_range)) ||
+	    !fl_search_push(s, &s->kept, sizeof(struct fl_step_range)) ||
+	    !fl_search_push(s, &s->records, sizeof(struct record)) ||
+	    !fl_search_push(s, &s->choices, sizeof(struct choice)))
 		return false;
+	s->ranges.n = s->kept.n = s->records.n = s->choices.n = 0;
 	if (config->mode == FL_SEARCH_REPLAY && !fl_text_schedule(s, config->replay ? config->replay : ""))
 		return false;
 	return !config->state || fl_state_load(s, config->state);

@@ -15,7 +15,8 @@
 #define GRACE (BIT_OF(OP_BEGIN) | BIT_OF(OP_END) | BIT_OF(OP_CALL))
 #define OTHER (BIT_OF(OP_CHOOSE) | BIT_OF(OP_ALSO) | BIT_OF(OP_WIDE) | BIT_OF(OP_YIELD))
 
-static void check_program(const struct program *g, bool exact, const char *what, uint64_t seed)
+/* false: the program is too large for brute force. */
+static bool check_program(const struct program *g, bool exact, const char *what, uint64_t seed)
 {
 	struct brute b = {.preemptions = UINT32_MAX, .limit = 2500, .traces = exact};
 	struct driver *d = driver_new(g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
@@ -24,7 +25,7 @@ static void check_program(const struct program *g, bool exact, const char *what,
 	if (!brute_run(&b, g)) {
 		brute_free(&b);
 		driver_free(d);
-		return;
+		return false;
 	}
 	d->traces = exact;
 	d->seed = seed + 1;
@@ -40,16 +41,20 @@ static void check_program(const struct program *g, bool exact, const char *what,
 	assert_true(right);
 	brute_free(&b);
 	driver_free(d);
+	return true;
 }
 
 static void check_many(uint64_t seeds, unsigned threads, unsigned ops, uint32_t kinds, bool exact, const char *what)
 {
+	uint64_t checked = 0;
+
 	for (uint64_t seed = 0; seed < seeds; seed++) {
 		struct program g;
 
 		draw_program(&g, seed, threads, ops, kinds);
-		check_program(&g, exact, what, seed);
+		checked += check_program(&g, exact, what, seed);
 	}
+	assert_true(checked >= 50 && checked >= seeds / 10);
 }
 
 static void memory(void **state)
@@ -109,12 +114,78 @@ static void everything(void **state)
 	check_many(100, 4, 3, ALL, false, "everything, 4 threads");
 }
 
+/* Programs of the paper, with how many traces they have. */
+
+/* One writes a variable, n read it, each after a step of its own: each reader is before or after the writer. */
+static void readers(void **state)
+{
+	struct program g = {0};
+	struct driver *d;
+
+	(void)state;
+	g.op[0][g.n[0]++] = (struct op){OP_WRITE, 0, 1};
+	for (unsigned p = 1; p < THREADS; p++) {
+		g.op[p][g.n[p]++] = (struct op){OP_YIELD, 0, 0};
+		g.op[p][g.n[p]++] = (struct op){OP_READ, 0, 0};
+	}
+	d = driver_new(&g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
+	drive_all(d);
+	assert_int_equal(d->runs, 1 << (THREADS - 1));
+	driver_free(d);
+}
+
+/* n critical sections of one lock: in each order. */
+static void critical_sections(void **state)
+{
+	struct program g = {0};
+	struct driver *d;
+
+	(void)state;
+	for (unsigned p = 0; p < THREADS; p++) {
+		g.op[p][g.n[p]++] = (struct op){OP_LOCK, 0, 0};
+		g.op[p][g.n[p]++] = (struct op){OP_ADD, 0, 1};
+		g.op[p][g.n[p]++] = (struct op){OP_ADD, 1, 1};
+		g.op[p][g.n[p]++] = (struct op){OP_UNLOCK, 0, 0};
+	}
+	d = driver_new(&g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
+	drive_all(d);
+	assert_int_equal(d->runs, 24);
+	driver_free(d);
+}
+
+/* Threads that share nothing: one run. */
+static void independent_threads(void **state)
+{
+	struct program g = {0};
+	struct driver *d;
+	struct fl_search_stats stats;
+
+	(void)state;
+	for (unsigned p = 0; p < THREADS; p++)
+		for (unsigned i = 0; i < 10; i++)
+			g.op[p][g.n[p]++] = (struct op){i % 2 ? OP_ADD : OP_WRITE, (uint8_t)p, 1};
+	d = driver_new(&g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
+	drive_all(d);
+	fl_search_stats(d->s, &stats);
+	assert_int_equal(d->runs, 1);
+	assert_int_equal(stats.cut, 0);
+	assert_int_equal(stats.steps, 40);
+	driver_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory),      cmocka_unit_test(mutexes), cmocka_unit_test(parking),
-		cmocka_unit_test(other_steps), cmocka_unit_test(waiting), cmocka_unit_test(grace_periods),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(mutexes),
+		cmocka_unit_test(parking),
+		cmocka_unit_test(other_steps),
+		cmocka_unit_test(waiting),
+		cmocka_unit_test(grace_periods),
 		cmocka_unit_test(everything),
+		cmocka_unit_test(readers),
+		cmocka_unit_test(critical_sections),
+		cmocka_unit_test(independent_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

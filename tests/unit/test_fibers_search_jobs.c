@@ -51,7 +51,7 @@ static void work(void *arg, struct fl_job *job, const char *state)
 		fl_job_fail(job, "no memory");
 		return;
 	}
-	if (x->crash && state)
+	if (x->crash)
 		raise(SIGKILL);
 	while (drive_run(d)) {
 		if (x->stop_after && d->runs >= x->stop_after) {
