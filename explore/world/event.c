@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plain.h"
 #include "tso.h"
 #include "world.h"
 
@@ -42,6 +43,14 @@ void fl_event_result(const char *text)
 	e.event.result = e.result;
 }
 
+/* The port's own functions say where they were called. */
+static void set_site(const struct fl_fiber_point *point)
+{
+	e.site = *point->site;
+	if (!e.site.file && point->caller)
+		e.site.file = fl_where_line(point->caller, &e.site.line);
+}
+
 void fl_event_waiting(uint32_t fibers)
 {
 	for (unsigned f = 0; f < fl_world.threads; f++) {
@@ -49,7 +58,7 @@ void fl_event_waiting(uint32_t fibers)
 
 		if (!(fibers >> f & 1))
 			continue;
-		e.site = *point->site;
+		set_site(point);
 		e.event = (struct fl_explore_event){
 			.index = fl_run.steps,
 			.thread = f,
@@ -75,7 +84,10 @@ void fl_event_begin(unsigned p, uint32_t enabled)
 	fl_event_flush();
 	if (fl_world.options->stop && fl_run.steps == fl_world.options->stop_at)
 		raise(SIGTRAP);
-	e.site = entry ? *entry->site : *point->site;
+	if (entry)
+		e.site = *entry->site;
+	else
+		set_site(point);
 	e.event = (struct fl_explore_event){
 		.index = fl_run.steps,
 		.thread = fiber == fl_world.threads ? FL_EXPLORE_RCU : fiber,

@@ -102,6 +102,8 @@ void fl_cover_close(void);
 
 /* where.c: "function, file.c:12" of code at pc, or "code" if that is not known; good until the next exploration */
 const char *fl_where(const void *pc);
+/* The file, or NULL, and its line. */
+const char *fl_where_line(const void *pc, uint32_t *line);
 void fl_where_close(void);
 
 #endif

@@ -16,6 +16,8 @@
 struct known {
 	const void *pc;
 	char *text;
+	char *file; /* NULL: not known */
+	int line;
 };
 
 static struct {
@@ -67,7 +69,7 @@ static const char *find_line(Dwfl_Module *module, Dwarf_Addr address, int *n)
 	return NULL;
 }
 
-static char *look_up(const void *pc)
+static bool look_up(const void *pc, struct known *k)
 {
 	Dwarf_Addr address = (Dwarf_Addr)(uintptr_t)pc - 1; /* pc is where a call returns to */
 	Dwfl *dwfl = open_self();
@@ -83,32 +85,51 @@ static char *look_up(const void *pc)
 		snprintf(text, sizeof(text), "%s (%s:%d)", function ? function : "code", slash ? slash + 1 : file, n);
 	else
 		snprintf(text, sizeof(text), "%s", function ? function : "code without a name");
-	return strdup(text);
+	*k = (struct known){.pc = pc, .text = strdup(text), .file = file ? strdup(file) : NULL, .line = n};
+	if (k->text && (!file || k->file))
+		return true;
+	free(k->text);
+	free(k->file);
+	return false;
+}
+
+static const struct known *know(const void *pc)
+{
+	struct known *grown;
+
+	for (size_t i = 0; i < w.n; i++)
+		if (w.known[i].pc == pc)
+			return &w.known[i];
+	grown = realloc(w.known, (w.n + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	w.known = grown;
+	return look_up(pc, &w.known[w.n]) ? &w.known[w.n++] : NULL;
 }
 
 const char *fl_where(const void *pc)
 {
-	struct known *grown;
-	char *text;
+	const struct known *k = know(pc);
 
-	for (size_t i = 0; i < w.n; i++)
-		if (w.known[i].pc == pc)
-			return w.known[i].text;
-	grown = realloc(w.known, (w.n + 1) * sizeof(*grown));
-	if (!grown)
-		return "code";
-	w.known = grown;
-	text = look_up(pc);
-	if (!text)
-		return "code";
-	w.known[w.n++] = (struct known){.pc = pc, .text = text};
-	return text;
+	return k ? k->text : "code";
+}
+
+const char *fl_where_line(const void *pc, uint32_t *line)
+{
+	const struct known *k = know(pc);
+
+	if (!k || !k->file)
+		return NULL;
+	*line = (uint32_t)k->line;
+	return k->file;
 }
 
 void fl_where_close(void)
 {
-	for (size_t i = 0; i < w.n; i++)
+	for (size_t i = 0; i < w.n; i++) {
 		free(w.known[i].text);
+		free(w.known[i].file);
+	}
 	free(w.known);
 	if (w.dwfl)
 		dwfl_end(w.dwfl);
