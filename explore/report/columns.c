@@ -153,6 +153,19 @@ FL_PRINTF(3, 4) static void add(char *cell, size_t *at, const char *format, ...)
 		*at += (size_t)n < CELL - *at ? (size_t)n : CELL - *at - 1;
 }
 
+/* What the thread does at the end of the run, if that is worth a word. */
+static void add_end(const struct page *p, unsigned thread, char *cell, size_t *at)
+{
+	const struct fl_story_step *waits = thread < FL_EXPLORE_THREADS ? &p->story->waits[thread] : NULL;
+
+	if (waits && waits->op)
+		add(cell, at, "\n. %s%s",
+		    waits->kind == FL_ACCESS_PARK   ? "sleeps"
+		    : waits->kind == FL_ACCESS_LOCK ? "waits for a lock"
+						    : "waits",
+		    p->how->last ? "" : ", for ever");
+}
+
 /* Why the thread stops here; lines of their own. next: the step that is shown after it, or the end. */
 static void add_stop(const struct page *p, const struct stretch *s, size_t next, char *cell, size_t *at)
 {
@@ -174,7 +187,7 @@ static void add_stop(const struct page *p, const struct stretch *s, size_t next,
 	if (own == story->steps && !n && p->how->last)
 		add(cell, at, "\n* %s", p->how->last);
 	else if (own == story->steps)
-		add(cell, at, p->how->last ? "\n. waits" : "\n. waits for ever");
+		add_end(p, s->thread, cell, at);
 	else if (story->step[own].kind == FL_ACCESS_LOCK)
 		add(cell, at, "\n. waits for a lock");
 	else if (story->step[own].kind == FL_ACCESS_PARK)
@@ -275,6 +288,8 @@ static void lay_out(struct page *p)
 	for (size_t i = 0; i < p->story->steps; i++)
 		if (is_shown(p, i))
 			p->show[p->story->step[i].thread] = true;
+	for (unsigned t = 0; t < FL_EXPLORE_THREADS; t++)
+		p->show[t] |= p->story->waits[t].op && !p->how->last;
 	for (unsigned t = 0; t <= FL_EXPLORE_RCU; t++)
 		p->shown += p->show[t];
 	p->width = p->shown ? room / p->shown - GAP : room;
@@ -320,6 +335,28 @@ static void print_stretch(const struct page *p, const struct stretch *s, size_t 
 	print_cell(p, s->thread, steps, cell + strspn(cell, " \n"));
 }
 
+/* Those that wait at the end in an operation of which they could not take one step: nothing above tells of it. */
+static void print_ends(const struct page *p)
+{
+	for (unsigned t = 0; t < FL_EXPLORE_THREADS && !p->how->last; t++) {
+		const struct fl_story_step *waits = &p->story->waits[t], *last = NULL;
+		char cell[CELL] = "";
+		size_t at = 0;
+
+		for (size_t i = 0; i < p->story->steps; i++)
+			if (p->story->step[i].thread == t && !p->story->step[i].flush)
+				last = &p->story->step[i];
+		if (!waits->op ||
+		    (last && !last->result && last->op_line == waits->op_line && same_text(last->op, waits->op)))
+			continue;
+		if (p->named)
+			add(cell, &at, "%s: ", p->story->name[t]);
+		add(cell, &at, "%u: %s", waits->op_line, waits->op);
+		add_end(p, t, cell, &at);
+		print_cell(p, t, "end", cell);
+	}
+}
+
 void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns)
 {
 	struct page p = {.out = out, .story = story, .how = columns};
@@ -348,6 +385,7 @@ void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_col
 		s = take_stretch(&p, i, &next);
 		print_stretch(&p, &s, next);
 	}
+	print_ends(&p);
 	free(p.op);
 	free(p.store);
 }

@@ -114,8 +114,9 @@ struct fl_story_step {
 struct fl_story {
 	size_t steps, room;
 	struct fl_story_step *step;
-	char *name[FL_EXPLORE_RCU + 1]; /* of the threads that take part */
-	bool failed;                    /* out of memory: it is not whole */
+	char *name[FL_EXPLORE_RCU + 1];                 /* of the threads that take part */
+	struct fl_story_step waits[FL_EXPLORE_THREADS]; /* what they wait in at the end; op is NULL: in nothing */
+	bool failed;                                    /* out of memory: it is not whole */
 };
 void fl_story_free(struct fl_story *story);
 /* Replay into story; the report tells what came of it. As fl_subject_explore. */

@@ -5,17 +5,21 @@
 
 #include "explore/report/report.h"
 
+static void free_step(struct fl_story_step *st)
+{
+	free(st->file);
+	free(st->what);
+	free(st->object);
+	free(st->op);
+	free(st->result);
+}
+
 void fl_story_free(struct fl_story *story)
 {
-	for (size_t i = 0; i < story->steps; i++) {
-		struct fl_story_step *st = &story->step[i];
-
-		free(st->file);
-		free(st->what);
-		free(st->object);
-		free(st->op);
-		free(st->result);
-	}
+	for (size_t i = 0; i < story->steps; i++)
+		free_step(&story->step[i]);
+	for (unsigned t = 0; t < FL_EXPLORE_THREADS; t++)
+		free_step(&story->waits[t]);
 	free(story->step);
 	for (unsigned t = 0; t <= FL_EXPLORE_RCU; t++)
 		free(story->name[t]);
@@ -32,6 +36,20 @@ static char *keep(struct fl_story *story, const char *text)
 	return copy;
 }
 
+static struct fl_story_step *next_step(struct fl_story *story)
+{
+	if (story->steps == story->room) {
+		size_t room = story->room ? 2 * story->room : 256;
+		struct fl_story_step *more = realloc(story->step, room * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		story->step = more;
+		story->room = room;
+	}
+	return &story->step[story->steps++];
+}
+
 static void on_event(void *arg, const struct fl_explore_event *e)
 {
 	struct fl_story *story = arg;
@@ -39,18 +57,16 @@ static void on_event(void *arg, const struct fl_explore_event *e)
 
 	if (story->failed || e->thread > FL_EXPLORE_RCU)
 		return;
-	if (story->steps == story->room) {
-		size_t room = story->room ? 2 * story->room : 256;
-		struct fl_story_step *more = realloc(story->step, room * sizeof(*more));
-
-		if (!more) {
-			story->failed = true;
-			return;
-		}
-		story->step = more;
-		story->room = room;
+	/* The explorer may do a run again to learn more of it. */
+	while (!e->waits && story->steps && story->step[story->steps - 1].index >= e->index)
+		free_step(&story->step[--story->steps]);
+	if (e->waits)
+		free_step(&story->waits[e->thread]);
+	st = e->waits ? &story->waits[e->thread] : next_step(story);
+	if (!st) {
+		story->failed = true;
+		return;
 	}
-	st = &story->step[story->steps++];
 	*st = (struct fl_story_step){
 		.index = e->index,
 		.thread = e->thread,

@@ -117,11 +117,15 @@ enum fl_explore_memory {
 	FL_EXPLORE_TSO, /* a store that is not seq_cst waits in its thread's store buffer, and may leave it at any point */
 };
 
-/* One step of the run that is replayed, as it is taken. Strings are good during the call. */
+/*
+ * One step of the run that is replayed, as it is taken; and, after the last one, for each thread that waits then, what it
+ * waits in. Strings are good during the call.
+ */
 struct fl_explore_event {
 	uint32_t index;                    /* in the run: 0, 1, ... */
 	unsigned thread;                   /* its number; FL_EXPLORE_RCU: the grace-period callbacks' */
 	const char *name;                  /* the thread's */
+	bool waits;                        /* at the end: this step is one that it cannot take */
 	bool flush;                        /* a store leaves the thread's store buffer */
 	bool switched;                     /* another thread took the step before */
 	bool preempted;                    /* and could have gone on */
