@@ -198,11 +198,21 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e);
 /* Take the events from n on out of the shadow. */
 void fl_race_undo(struct fl_search *s, uint32_t n);
-/* One of these processes must go at this node; process p if there is a choice. */
-bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p);
-
 /* Does event w conflict with this? *counts: by a count, which need not have come in this order. */
 bool fl_race_touched(const struct fl_search *s, uint32_t w, const struct fl_step_range *range, bool *counts);
+
+/* reverse.c */
+/* Events f and e race; e is process p's, with this clock. Let what does not come after f go first. */
+void fl_reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock);
+/*
+ * A callback that was queued by `call` is to go before f (none if there are not so many events). For each section that holds
+ * it up: reverse begin and call. Returns whether there was one.
+ */
+bool fl_reverse_call(struct fl_search *s, uint32_t call, uint32_t f);
+/* The same for all callbacks that e comes after and that began after f. */
+bool fl_reverse_calls(struct fl_search *s, uint32_t f, uint32_t e, const uint32_t *clock);
+/* One of these processes must go at this node; process p if there is a choice. */
+bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p);
 
 /* bounded.c */
 /* Who may go at this node without a preemption too many. */

@@ -18,7 +18,7 @@
 /* false: the program is too large for brute force. */
 static bool check_program(const struct program *g, bool exact, const char *what, uint64_t seed)
 {
-	struct brute b = {.preemptions = UINT32_MAX, .limit = 2500, .traces = exact};
+	struct brute b = {.preemptions = UINT32_MAX, .limit = exact ? 2500 : 12000, .traces = exact};
 	struct driver *d = driver_new(g, (struct fl_search_config){.mode = FL_SEARCH_DPOR});
 	bool right;
 
