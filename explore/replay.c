@@ -105,8 +105,8 @@ int fl_do_gdb(const struct fl_settings *t, const char *path)
 	char *const argv[] = {"gdb", "-q", "-iex", "set confirm off",
 			      /* Snapshots are kept by write protection. */
 			      "-ex", "handle SIGSEGV nostop noprint pass", "-ex", "handle SIGTRAP stop nopass", "-ex",
-			      "run", "--args", self, "--replay", (char *)t->replay, "--stop", (char *)path,
-			      t->step == UINT_MAX ? NULL : "--step", step, NULL};
+			      "run", "-ex", "backtrace", "--args", self, "--replay", (char *)t->replay, "--stop",
+			      (char *)path, t->step == UINT_MAX ? NULL : "--step", step, NULL};
 
 	if (!s)
 		return FL_EXIT_USAGE;
