@@ -28,7 +28,7 @@
 #include "layout.h"
 
 #define CELLS 8
-#define GRANULE 8u
+#define GRANULE FL_SEEN_BYTES
 #define PAGE_GRANULES (FL_MEMORY_PAGE / GRANULE)
 
 /*
@@ -68,16 +68,11 @@ static struct {
 	uint32_t nclocks;
 	uint64_t first, second; /* the race that was found */
 	const void *address;
-	unsigned char *seen; /* of each granule of explored memory: who came (SEEN_*) */
-	bool all, learned;
+	bool learned;
 } d;
 
-/* Who came to a granule: the number of one fiber plus one, or SEVERAL; whether somebody wrote, and was plain. */
-#define SEEN_WHO 15u
-#define SEEN_SEVERAL 15u
-#define SEEN_WRITE 16u
-#define SEEN_PLAIN 32u
-#define SEEN_ALL (SEEN_SEVERAL | SEEN_WRITE | SEEN_PLAIN)
+unsigned char *fl_plain_seen;
+bool fl_plain_keeps_all;
 
 #define CLOCKS 256u
 
@@ -91,11 +86,11 @@ bool fl_plain_open(void)
 	d.page = calloc(d.pages, sizeof(*d.page));
 	for (unsigned p = 0; p < FL_WORLD_FIBERS; p++)
 		fl_order.now[p].at[p] = 1;
-	d.seen = mmap(NULL, FL_MEMORY_SIZE / GRANULE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (d.seen == MAP_FAILED)
-		d.seen = NULL;
-	return d.page && d.seen;
+	fl_plain_seen = mmap(NULL, FL_MEMORY_SIZE / GRANULE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (fl_plain_seen == MAP_FAILED)
+		fl_plain_seen = NULL;
+	return d.page && fl_plain_seen;
 }
 
 void fl_plain_close(void)
@@ -105,12 +100,13 @@ void fl_plain_close(void)
 			munmap(d.page[i], sizeof(*d.page[i]));
 	for (uint32_t i = 0; i * CLOCKS < d.nclocks; i++)
 		free(d.clocks[i]);
-	if (d.seen)
-		munmap(d.seen, FL_MEMORY_SIZE / GRANULE);
+	if (fl_plain_seen)
+		munmap(fl_plain_seen, FL_MEMORY_SIZE / GRANULE);
 	free(d.clocks);
 	free(d.page);
 	free(d.log);
 	memset(&d, 0, sizeof(d));
+	fl_plain_seen = NULL;
 	fl_plain_proc = -1;
 }
 
@@ -290,7 +286,7 @@ static bool look(struct granule *g, uint64_t fresh, const struct fl_clock *now, 
 
 void fl_plain_keep_all(bool all)
 {
-	d.all = all;
+	fl_plain_keeps_all = all;
 }
 
 bool fl_plain_has_learned(void)
@@ -304,19 +300,19 @@ bool fl_plain_has_learned(void)
 /* p comes to granules first to last. Returns whether one of them is of those that matter. */
 static bool see(unsigned p, size_t first, size_t last, unsigned kind)
 {
-	unsigned bits = (kind & FL_PLAIN_WRITE ? SEEN_WRITE : 0) | (kind & FL_PLAIN_ATOMIC ? 0 : SEEN_PLAIN);
-	bool matters = d.all;
+	unsigned bits = (kind & FL_PLAIN_WRITE ? FL_SEEN_WRITE : 0) | (kind & FL_PLAIN_ATOMIC ? 0 : FL_SEEN_PLAIN);
+	bool matters = fl_plain_keeps_all;
 
 	for (size_t i = first; i <= last; i++) {
-		unsigned seen = d.seen[i], who = seen & SEEN_WHO, now;
+		unsigned seen = fl_plain_seen[i], who = seen & FL_SEEN_WHO, now;
 
-		who = !who || who == p + 1 ? p + 1 : SEEN_SEVERAL;
-		now = (seen & ~SEEN_WHO) | bits | who;
+		who = !who || who == p + 1 ? p + 1 : FL_SEEN_SEVERAL;
+		now = (seen & ~FL_SEEN_WHO) | bits | who;
 		if (FL_UNLIKELY(now != seen)) {
-			d.seen[i] = (unsigned char)now;
-			d.learned |= now == SEEN_ALL;
+			fl_plain_seen[i] = (unsigned char)now;
+			d.learned |= now == FL_SEEN_ALL;
 		}
-		matters |= now == SEEN_ALL;
+		matters |= now == FL_SEEN_ALL;
 	}
 	return matters;
 }
@@ -324,7 +320,7 @@ static bool see(unsigned p, size_t first, size_t last, unsigned kind)
 static bool matters(uintptr_t at)
 {
 	at -= FL_MEMORY_BASE;
-	return d.all || at >= FL_MEMORY_SIZE || d.seen[at / GRANULE] == SEEN_ALL;
+	return fl_plain_keeps_all || at >= FL_MEMORY_SIZE || fl_plain_seen[at / GRANULE] == FL_SEEN_ALL;
 }
 
 static bool keep_access(unsigned p, uintptr_t at, size_t n, unsigned kind, const void *where);
@@ -332,7 +328,10 @@ static bool keep_access(unsigned p, uintptr_t at, size_t n, unsigned kind, const
 bool fl_plain_access(unsigned p, const volatile void *address, size_t n, unsigned kind, const void *where)
 {
 	uintptr_t at = (uintptr_t)address - FL_MEMORY_BASE;
+	unsigned bits = (kind & FL_PLAIN_WRITE ? FL_SEEN_WRITE : 0) | (kind & FL_PLAIN_ATOMIC ? 0 : FL_SEEN_PLAIN);
 
+	if (fl_plain_is_dull(p, address, n, bits))
+		return true;
 	if (FL_LIKELY(at < FL_MEMORY_SIZE) && FL_LIKELY(!see(p, at / GRANULE, (at + n - 1) / GRANULE, kind)))
 		return true;
 	return keep_access(p, (uintptr_t)address, n, kind, where);

@@ -8,6 +8,7 @@
 #ifndef FL_WORLD_PLAIN_H
 #define FL_WORLD_PLAIN_H
 
+#include "layout.h"
 #include "world.h"
 
 /* An access, for what follows: the sum of these. Neither: a plain read. */
@@ -43,16 +44,42 @@ static inline bool fl_plain_on(void)
 /* Who runs, for the hooks: its fiber; -1: nobody, or nothing is to be seen. */
 extern int fl_plain_proc;
 
+/* Memory that can be raced on is looked at in pieces of 8 bytes. For each: who came there (see plain.c). */
+#define FL_SEEN_BYTES 8u
+#define FL_SEEN_WHO 15u /* the number of one fiber plus one, or SEVERAL */
+#define FL_SEEN_SEVERAL 15u
+#define FL_SEEN_WRITE 16u
+#define FL_SEEN_PLAIN 32u
+#define FL_SEEN_ALL (FL_SEEN_SEVERAL | FL_SEEN_WRITE | FL_SEEN_PLAIN)
+extern unsigned char *fl_plain_seen; /* of explored memory */
+extern bool fl_plain_keeps_all;
+
+/* Nothing is new about this access of fiber p, and nothing can race with it. False: that is not certain. */
+static inline bool fl_plain_is_dull(unsigned p, const volatile void *at, size_t n, unsigned bits)
+{
+	uintptr_t offset = (uintptr_t)at - FL_MEMORY_BASE;
+	unsigned seen, who;
+
+	if (offset >= FL_MEMORY_SIZE || offset % FL_SEEN_BYTES + n > FL_SEEN_BYTES)
+		return false;
+	seen = fl_plain_seen[offset / FL_SEEN_BYTES];
+	who = seen & FL_SEEN_WHO;
+	return (seen & bits) == bits && (who == p + 1 || who == FL_SEEN_SEVERAL) && seen != FL_SEEN_ALL &&
+	       !fl_plain_keeps_all;
+}
+
 /* The running fiber reads or writes n bytes at p by ordinary code at pc. */
 void fl_plain_hook(const void *p, size_t n, unsigned kind, void *pc);
 static inline void fl_plain_read(const void *p, size_t n, void *pc)
 {
-	if (fl_plain_proc >= 0)
+	if (fl_plain_proc >= 0 &&
+	    (!fl_plain_is_dull((unsigned)fl_plain_proc, p, n, FL_SEEN_PLAIN) || fl_memory_is_freed(p, n)))
 		fl_plain_hook(p, n, 0, pc);
 }
 static inline void fl_plain_write(const void *p, size_t n, void *pc)
 {
-	if (fl_plain_proc >= 0)
+	if (fl_plain_proc >= 0 && (!fl_plain_is_dull((unsigned)fl_plain_proc, p, n, FL_SEEN_PLAIN | FL_SEEN_WRITE) ||
+				   fl_memory_is_freed(p, n)))
 		fl_plain_hook(p, n, FL_PLAIN_WRITE, pc);
 }
 
