@@ -99,11 +99,17 @@ static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
 static bool charge(uintptr_t *counter, uint64_t pages, uintptr_t limit)
 {
 	uint64_t sum;
-	uintptr_t now = fl_load(counter);
+	uintptr_t now;
 
+	if ((int64_t)pages <= 0) {
+		if (pages)
+			fl_count(counter, (uintptr_t)pages);
+		return true;
+	}
+	now = fl_load(counter);
 	do {
 		sum = now + pages;
-		if ((int64_t)pages > 0 && sum > limit)
+		if (sum > limit)
 			return false;
 	} while (!fl_cas(counter, &now, (uintptr_t)sum));
 	return true;
@@ -111,7 +117,8 @@ static bool charge(uintptr_t *counter, uint64_t pages, uintptr_t limit)
 
 static void uncharge(uintptr_t *counter, uint64_t pages)
 {
-	fl_count(counter, -(uintptr_t)pages);
+	if (pages)
+		fl_count(counter, -(uintptr_t)pages);
 }
 
 bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
@@ -126,7 +133,7 @@ bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
 static bool charge_step(struct fl_change *c)
 {
 	struct fl_mm *mm = c->mm;
-	bool limited = !c->stock;
+	bool limited = !c->stock, may_lock = !limited || (c->task->caps & FL_CAP_IPC_LOCK);
 
 	if (!charge(&mm->total_pages, c->total, limited ? fl_load(&mm->limit_as) : FL_NO_LIMIT))
 		return false;
@@ -134,7 +141,12 @@ static bool charge_step(struct fl_change *c)
 		uncharge(&mm->total_pages, c->total);
 		return false;
 	}
-	fl_count(&mm->locked_pages, (uintptr_t)c->locked);
+	/* The caller has asked whether it may lock; but so may others have, at the same time. */
+	if (!charge(&mm->locked_pages, c->locked, may_lock ? FL_NO_LIMIT : fl_load(&mm->limit_memlock))) {
+		uncharge(&mm->total_pages, c->total);
+		uncharge(&mm->data_pages, c->data);
+		return false;
+	}
 	return true;
 }
 

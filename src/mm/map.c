@@ -117,7 +117,7 @@ static int put_mapping(struct fl_change *c, struct mapping *m)
 	if ((m->vm_flags & FL_VM_ACCOUNT) && !fl_mm_may_commit(c->mm, fl_pages(c->mm, m->len)))
 		return -FL_ENOMEM;
 	if (fl_change_prepare(c, m->addr, end, &put))
-		return -FL_ENOMEM;
+		return (put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len) ? -FL_EAGAIN : -FL_ENOMEM;
 	fl_change_mark(c);
 	if (fl_mm_occupied(c->mm, m->addr, end))
 		fl_mm_zap(c->mm, c->task, m->addr, end, true);

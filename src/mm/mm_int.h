@@ -123,7 +123,7 @@ void fl_change_unlock(struct fl_change *c);
  * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or
  * nothing if NULL.
  * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past
- * limit_as or limit_data. The limit on the number of maps is the caller's to check: Linux has a different one in every
+ * limit_as, limit_data or limit_memlock. The limit on the number of maps is the caller's to check: Linux has a different one in every
  * call.
  */
 FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put);

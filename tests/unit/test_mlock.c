@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "concurrent.h"
 #include "mm_support.h"
 
 static struct world w;
@@ -178,6 +179,43 @@ static void failed_allocation_changes_nothing(void **state)
 	fail_every_allocation(setup, lock_middle, -FL_ENOMEM);
 }
 
+static int at_once[2];
+
+static void lock_two(void *arg)
+{
+	struct thread *t = arg;
+	unsigned i = t->task.tid - 2;
+
+	at_once[i] = fl_mlock(&t->task, page(4 * i), 2 * PAGE, 0);
+}
+
+static void lock_at_once(size_t schedule)
+{
+	void (*const body[])(void *) = {lock_two, lock_two};
+	const struct fl_mm_config config = {.limit_memlock = 3 * PAGE};
+	struct thread threads[2];
+	void *arg[] = {&threads[0], &threads[1]};
+
+	(void)schedule;
+	world_open_as(&w, 64, &config);
+	world_map(&w, page(0), 2, RW);
+	world_map(&w, page(4), 2, RW);
+	for (unsigned i = 0; i < 2; i++)
+		thread_open(&threads[i], &w, w.mm, 2 + i);
+	run_concurrently(body, arg, 2);
+	for (unsigned i = 0; i < 2; i++)
+		thread_close(&threads[i]);
+	assert_int_equal(at_once[0] + at_once[1], -FL_ENOMEM);
+	assert_int_equal(locked(), 2);
+	world_close(&w);
+}
+
+static void limit_holds_for_those_who_lock_at_once(void **state)
+{
+	(void)state;
+	for_each_schedule(SCHEDULES(500, 200), lock_at_once);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
@@ -190,6 +228,7 @@ int main(void)
 		TEST(mincore_tells_what_is_there),
 		TEST(msync_only_checks),
 		cmocka_unit_test(failed_allocation_changes_nothing),
+		cmocka_unit_test(limit_holds_for_those_who_lock_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
