@@ -26,6 +26,15 @@ static uint64_t host_runs(const struct fl_host_report *h, const char *outcome)
 	return 0;
 }
 
+/* The oddity of the scenario that the outcome is, or NULL. */
+static const struct fl_sc_property *oddity(const struct fl_scenario *s, const char *outcome)
+{
+	for (size_t i = 0; i < s->properties; i++)
+		if (s->property[i].when == FL_SC_ODDITY && fl_outcome_holds(s, s->property[i].expr, outcome) == 1)
+			return &s->property[i];
+	return NULL;
+}
+
 /* Do the always and never of the scenario hold for what the kernel did? */
 static size_t say_broken(const struct fl_scenario *s, const char *outcome)
 {
@@ -33,11 +42,11 @@ static size_t say_broken(const struct fl_scenario *s, const char *outcome)
 
 	for (size_t i = 0; i < s->properties; i++) {
 		const struct fl_sc_property *p = &s->property[i];
-		int holds = p->when == FL_SC_SOMETIMES ? -1 : fl_outcome_holds(s, p->expr, outcome);
+		int holds = fl_outcome_holds(s, p->expr, outcome);
 
-		if (holds < 0 || holds == (p->when == FL_SC_ALWAYS))
+		if ((p->when != FL_SC_ALWAYS || holds) && (p->when != FL_SC_NEVER || holds != 1))
 			continue;
-		printf("        breaks %s %s\n", p->when == FL_SC_ALWAYS ? "always" : "never", p->text);
+		printf("        breaks %s %s\n", fl_sc_when_name(p->when), p->text);
 		broken++;
 	}
 	return broken;
@@ -51,17 +60,22 @@ static int compare(const struct fl_scenario *s, const struct fl_explore_options 
 	for (size_t i = 0; i < r->outcomes; i++)
 		unseen += !host_runs(h, r->outcome[i].text);
 	for (size_t i = 0; i < h->outcomes; i++)
-		strange += !is_explored(r, h->outcome[i].text);
+		strange += !is_explored(r, h->outcome[i].text) && !oddity(s, h->outcome[i].text);
 	printf("  explored: %s schedules, %zu outcomes%s\n", fl_show_count(r->schedules), r->outcomes,
 	       r->complete ? "" : "; NOT complete: the set may lack some");
 	printf("  kernel:   %s runs in %s, %zu outcomes\n", fl_show_count(h->runs), fl_show_seconds(h->seconds),
 	       h->outcomes);
 	for (size_t i = 0; i < h->outcomes; i++) {
-		bool known = is_explored(r, h->outcome[i].text);
+		const struct fl_sc_property *odd = oddity(s, h->outcome[i].text);
+		bool both = is_explored(r, h->outcome[i].text);
 
-		printf("    %-13s %s  (%s runs)\n", known ? "both" : "ONLY KERNEL", h->outcome[i].text,
-		       fl_show_count(h->outcome[i].runs));
-		broken += say_broken(s, h->outcome[i].text);
+		printf("    %-13s %s  (%s runs)\n",
+		       both  ? "both"
+		       : odd ? "oddity"
+			     : "ONLY KERNEL",
+		       h->outcome[i].text, fl_show_count(h->outcome[i].runs));
+		if (!odd)
+			broken += say_broken(s, h->outcome[i].text);
 	}
 	for (size_t i = 0; i < r->outcomes; i++) {
 		char *name;

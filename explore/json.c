@@ -25,15 +25,13 @@ static void add_run(struct json_object *to, const struct fl_verdict *v, const st
 
 static struct json_object *make_property(const struct fl_verdict *v, size_t i)
 {
-	static const char *const whens[] = {
-		[FL_SC_ALWAYS] = "always", [FL_SC_SOMETIMES] = "sometimes", [FL_SC_NEVER] = "never"};
 	static const char *const states[] = {
 		[FL_SEEN] = "seen", [FL_NOT_YET] = "not yet", [FL_NEVER_SEEN] = "never seen"};
 	const struct fl_sc_property *p = &v->s->property[i];
 	struct json_object *to = json_object_new_object();
 	const struct fl_explore_seen *witness;
 
-	add_text(to, "when", whens[p->when]);
+	add_text(to, "when", fl_sc_when_name(p->when));
 	add_text(to, "text", p->text);
 	add_count(to, "line", p->place.line);
 	if (p->when == FL_SC_SOMETIMES) {

@@ -9,7 +9,7 @@ syntax case match
 syntax keyword flSetting arch geometry kernel policy frames memory bound inject engine allow
 syntax keyword flDeclare map place var uffd thread
 syntax match flMayBlock /\<may block\>/
-syntax keyword flProperty always sometimes never check
+syntax keyword flProperty always sometimes never oddity check
 syntax keyword flControl if else repeat retry while await yield exit
 syntax keyword flOperator and or not in implies
 syntax keyword flOp load store add fetch copyin copyout

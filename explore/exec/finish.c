@@ -36,7 +36,6 @@ static bool check_engine(struct fl_exec *x)
 
 static bool check_properties(struct fl_exec *x, const struct fl_sc_context *context)
 {
-	static const char *const names[] = {"always", "sometimes", "never"};
 	char values[512];
 
 	for (size_t i = 0; i < x->s->properties; i++) {
@@ -49,7 +48,7 @@ static bool check_properties(struct fl_exec *x, const struct fl_sc_context *cont
 			continue;
 		fl_outcome_values(values, sizeof(values), x->s, p->expr, context);
 		fl_explore_fail(FL_EXPLORE_PROPERTY, "%s:%u:%u: %s %s: %s", x->s->path, p->place.line, p->place.column,
-				names[p->when], p->text, values);
+				fl_sc_when_name(p->when), p->text, values);
 		return false;
 	}
 	return true;

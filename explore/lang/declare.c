@@ -97,7 +97,7 @@ static const struct setting {
 void fl_sc_guess_declarations(struct fl_sc_guess *g)
 {
 	static const char *const words[] = {"map",    "place",     "var",   "uffd", "thread",
-					    "always", "sometimes", "never", NULL};
+					    "always", "sometimes", "never", "oddity", NULL};
 
 	for (const struct setting *setting = settings; setting->name; setting++)
 		fl_sc_guess_word(g, setting->name);

@@ -192,8 +192,7 @@ static void lay_out(struct layout *l)
 		}
 		put_token(l, t, true);
 		l->indent += opened;
-		if (t->flags & FL_SC_BEGIN &&
-		    (fl_sc_token_is(t, "always") || fl_sc_token_is(t, "sometimes") || fl_sc_token_is(t, "never")))
+		if (t->flags & FL_SC_BEGIN && fl_sc_word_find(fl_sc_whens, t))
 			l->now.group = "property";
 	}
 	flush(l);

@@ -192,8 +192,8 @@ struct fl_sc_word {
 	const char *name;
 	int64_t value;
 };
-extern const struct fl_sc_word fl_sc_value_words[], fl_sc_advice_words[], fl_sc_feature_words[], fl_sc_mode_words[],
-	fl_sc_field_words[], fl_sc_finding_words[];
+extern const struct fl_sc_word fl_sc_value_words[], fl_sc_whens[], fl_sc_advice_words[], fl_sc_feature_words[],
+	fl_sc_mode_words[], fl_sc_field_words[], fl_sc_finding_words[];
 const struct fl_sc_word *fl_sc_word_find(const struct fl_sc_word *table, const struct fl_sc_token *t);
 /* One of the table's words must be next; what: for the message. */
 int64_t fl_sc_expect_one(struct fl_sc_parser *p, const struct fl_sc_word *table, const char *what);

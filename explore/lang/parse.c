@@ -68,12 +68,10 @@ static void parse_property(struct fl_sc_parser *p, enum fl_sc_when when)
 /* One line outside of threads, or a thread. */
 static void parse_item(struct fl_sc_parser *p)
 {
-	static const struct fl_sc_word whens[] = {
-		{"always", FL_SC_ALWAYS}, {"sometimes", FL_SC_SOMETIMES}, {"never", FL_SC_NEVER}, {NULL, 0}};
 	struct fl_scenario *s = p->s;
 	struct fl_sc_token *t = fl_sc_peek(p);
 	size_t first = p->at;
-	const struct fl_sc_word *when = fl_sc_word_find(whens, t);
+	const struct fl_sc_word *when = fl_sc_word_find(fl_sc_whens, t);
 
 	if (fl_sc_parse_setting(p) || fl_sc_parse_declaration(p))
 		return;

@@ -261,8 +261,11 @@ struct fl_sc_thread {
 enum fl_sc_when {
 	FL_SC_ALWAYS,
 	FL_SC_SOMETIMES,
-	FL_SC_NEVER
+	FL_SC_NEVER,
+	FL_SC_ODDITY, /* the running kernel may end so, and the engine never */
 };
+/* As written: "always". */
+const char *fl_sc_when_name(enum fl_sc_when when);
 struct fl_sc_property {
 	enum fl_sc_when when;
 	struct fl_place place;

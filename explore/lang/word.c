@@ -51,6 +51,19 @@ const struct fl_sc_word fl_sc_value_words[] = {
 	{NULL, 0},
 };
 
+const struct fl_sc_word fl_sc_whens[] = {
+	{"always", FL_SC_ALWAYS},
+	{"sometimes", FL_SC_SOMETIMES},
+	{"never", FL_SC_NEVER},
+	{"oddity", FL_SC_ODDITY},
+	{NULL, 0},
+};
+
+const char *fl_sc_when_name(enum fl_sc_when when)
+{
+	return fl_sc_whens[when].name; /* in the order of the enumeration */
+}
+
 const struct fl_sc_word fl_sc_advice_words[] = {
 	{"normal", FL_MADV_NORMAL},
 	{"random", FL_MADV_RANDOM},

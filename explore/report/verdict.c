@@ -100,7 +100,9 @@ static bool is_broken(const struct fl_verdict *v, size_t property)
 
 const char *fl_verdict_property(const struct fl_verdict *v, size_t i)
 {
-	return is_broken(v, i) ? "broken" : is_whole(v) ? "holds" : "so far";
+	bool odd = v->s->property[i].when == FL_SC_ODDITY;
+
+	return is_broken(v, i) ? "broken" : !is_whole(v) ? "so far" : odd ? "absent" : "holds";
 }
 
 static void print_sometimes(FILE *out, const struct fl_verdict *v, size_t i)
@@ -132,7 +134,7 @@ static void print_properties(FILE *out, const struct fl_verdict *v)
 			print_sometimes(out, v, i);
 		else
 			fprintf(out, "  %-10s  %s %s\n", is_broken(v, i) ? "BROKEN" : fl_verdict_property(v, i),
-				p->when == FL_SC_ALWAYS ? "always" : "never", p->text);
+				fl_sc_when_name(p->when), p->text);
 	}
 }
 
