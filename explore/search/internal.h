@@ -41,14 +41,15 @@ struct event {
 	uint32_t object;
 	uint64_t touched; /* bounded.c */
 	uint8_t proc, kind;
-	bool wide, queues;
+	bool wide, queues, stores; /* stores: into a buffer */
+	uint32_t after;            /* of a callback: the buffers that were empty for it */
 };
 
 struct record {
 	uint32_t node, proc;
 	uint32_t before; /* the process's record before this one, plus one */
 	uint32_t ranges, count;
-	bool wide, begins;
+	bool wide, begins, stores;
 };
 
 struct choice {

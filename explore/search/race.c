@@ -58,6 +58,9 @@ bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e)
 	/* A section that begins before the call delays the callback; one that begins after it does not. */
 	if (record->wide || ev->wide || (record->begins && ev->queues))
 		return true;
+	/* A callback waits for a store before it to leave its buffer; not for one after it. */
+	if (record->stores && ev->kind == FL_STEP_CALLBACK)
+		return true;
 	for (uint32_t r = ev->ranges; r < end; r++)
 		for (uint32_t k = 0; k < record->count; k++)
 			if (conflict(&range[r], &kept[k]))
@@ -276,6 +279,36 @@ static void note_section(struct fl_search *s, struct event *ev, uint32_t e, unsi
 	}
 }
 
+static void join_last(const struct fl_search *s, uint32_t *clock, uint32_t procs)
+{
+	for (uint32_t left_q = procs, q; next_bit(&left_q, &q);)
+		if (s->shadow[WORD_LAST + q])
+			join(s, clock, clock_of(s, s->shadow[WORD_LAST + q] - 1));
+}
+
+/*
+ * A callback waits until buffer d is empty. Before the store from which on the buffer was never empty until its last flush, the
+ * callback could have gone: that store races with it.
+ */
+static void find_store(struct fl_search *s, const uint32_t *clock, uint32_t d)
+{
+	uint32_t last = s->shadow[WORD_LAST + d], owner, full = 0;
+
+	if (!last || clock[d] >= last)
+		return;
+	owner = s->shadow[slot_at(s, s->event[last - 1].object) + SLOT_OWNER];
+	for (uint32_t e = last; owner && e-- > 0;) {
+		const struct event *ev = &s->event[e];
+
+		if (ev->proc == d && ev->kind == FL_STEP_FLUSH)
+			full++;
+		else if (ev->proc == s->event[owner - 1].proc && ev->stores && !--full) {
+			add_conflict(s, clock, e);
+			return;
+		}
+	}
+}
+
 static void start_clock(struct fl_search *s, uint32_t e, unsigned p, uint32_t after)
 {
 	uint32_t last = s->shadow[WORD_LAST + p];
@@ -284,9 +317,7 @@ static void start_clock(struct fl_search *s, uint32_t e, unsigned p, uint32_t af
 		memcpy(clock_of(s, e), clock_of(s, last - 1), s->stride * sizeof(*s->clock));
 	else
 		memset(clock_of(s, e), 0, s->stride * sizeof(*s->clock));
-	for (uint32_t left_q = after, q; next_bit(&left_q, &q);)
-		if (s->shadow[WORD_LAST + q])
-			join(s, clock_of(s, e), clock_of(s, s->shadow[WORD_LAST + q] - 1));
+	join_last(s, clock_of(s, e), after);
 }
 
 void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
@@ -296,14 +327,15 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	const struct fl_step_range *range;
 	struct fl_step_range object;
 
-	start_clock(s, e, p, step->after);
+	start_clock(s, e, p, step->kind == FL_STEP_CALLBACK ? 0 : step->after);
+	ev->after = step->kind == FL_STEP_CALLBACK ? step->after : 0;
 	s->open = true;
 	ev->prev = s->shadow[WORD_LAST + p];
 	set(s, WORD_LAST + p, e + 1);
 	clock[p] = e + 1;
 	ev->object = step->object;
 	ev->wide = step->wide;
-	ev->queues = false;
+	ev->queues = ev->stores = false;
 	note_section(s, ev, e, p, step);
 	if (step->kind == FL_STEP_CALLBACK)
 		s->callbacks = p + 1;
@@ -313,12 +345,15 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 		if (!keep_range(s, &step->range[r]))
 			return;
 		ev->queues |= step->range[r].touch == FL_TOUCH_QUEUE;
+		ev->stores |= step->range[r].touch == FL_TOUCH_BUFFER;
 	}
 	if (step->kind == FL_STEP_CALLBACK)
 		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
 	range = s->ranges.at;
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		find_conflicts(s, clock, &range[r], r == ev->ranges ? step->kind : FL_STEP_LOCAL);
+	for (uint32_t left_d = ev->after, d; next_bit(&left_d, &d);)
+		find_store(s, clock, d);
 	if (step->wide || s->shadow[WORD_WIDE])
 		find_wide(s, step, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
@@ -359,6 +394,7 @@ void fl_race_finish(struct fl_search *s)
 			reverse_hidden(s, e, ev->proc, clock, (struct fl_step_range *)s->ranges.at + r);
 	if (s->conflicts || s->quiet)
 		settle(s, e, ev->proc, clock);
+	join_last(s, clock, ev->after);
 }
 
 static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const struct fl_step *step,

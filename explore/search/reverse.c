@@ -79,6 +79,7 @@ struct instead {
 	uint32_t later; /* processes whose events come later; which is the first that does */
 	uint32_t first[FL_SEARCH_PROCS], from[FL_SEARCH_PROCS];
 	bool queued, queued_later; /* a callback was, by an event that goes first; by one that comes later */
+	bool called, called_later; /* and the same of one that began */
 };
 
 static bool comes_later(const struct instead *v, const uint32_t *clock)
@@ -110,6 +111,9 @@ static bool is_put_off(const struct fl_search *s, const struct instead *v, uint3
 
 	if (ev->kind == FL_STEP_BEGIN && !ev->section)
 		return v->queued_later && clock[ev->proc] <= g;
+	/* A store to a buffer and a callback: likewise. */
+	if (ev->stores)
+		return v->called_later && clock[ev->proc] <= g;
 	return ev->kind == FL_STEP_CALLBACK && is_held(s, ev, f);
 }
 
@@ -122,17 +126,19 @@ static bool instead_add(const struct fl_search *s, struct instead *v, uint32_t g
 
 	if (comes_later(v, of_g) || is_put_off(s, v, g, f, clock)) {
 		v->queued_later |= ev->queues;
+		v->called_later |= ev->kind == FL_STEP_CALLBACK;
 		if (!(v->later & BIT(q)))
 			v->from[q] = g;
 		v->later |= BIT(q);
 		return false;
 	}
 	v->queued |= ev->queues;
+	v->called |= ev->kind == FL_STEP_CALLBACK;
 	if (v->seen & BIT(q))
 		return false;
 	v->seen |= BIT(q);
 	v->first[q] = g;
-	if (v->queued && ev->kind == FL_STEP_BEGIN)
+	if ((v->queued && ev->kind == FL_STEP_BEGIN) || (v->called && ev->stores))
 		return false;
 	return is_initial(v, of_g, q);
 }
@@ -146,7 +152,8 @@ void fl_reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const u
 	v.seen = 0;
 	v.later = BIT(node->proc);
 	v.from[node->proc] = f;
-	v.queued = false;
+	v.queued = v.called = false;
+	v.called_later = node->kind == FL_STEP_CALLBACK;
 	v.queued_later = node->queues;
 	for (uint32_t g = f + 1; g < e; g++) {
 		if (!instead_add(s, &v, g, f, clock))

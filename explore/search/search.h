@@ -21,7 +21,9 @@
  *             that orders nothing: had the call come before the section's begin, the callback might have gone before its
  *             end. So where a race cannot be reversed because a section holds a callback up, begin and call are reversed.
  *   flush     a buffer's step, enabled by the store that filled the entry: that orders the two, and is no race. A step that
- *             waits for buffers to be empty comes after all their steps so far (`after`), and that is no race either
+ *             waits for buffers to be empty comes after all their steps so far (`after`), and that is no race either; but
+ *             a callback might have gone before the store after which the buffer was not empty
+ *   section   it ends, and nothing in it waits for another process: the search relies on it
  *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.
  *
  * No locks: one OS thread.

@@ -79,7 +79,7 @@ static void write_event(struct writer *w, const struct fl_search *s, uint32_t e)
 
 	write_number(w, ev->proc);
 	write_number(w, ev->kind);
-	write_number(w, (uint64_t)ev->wide | (uint64_t)ev->queues << 1);
+	write_number(w, (uint64_t)ev->wide | (uint64_t)ev->queues << 1 | (uint64_t)ev->stores << 2);
 	write_ranges(w, &s->ranges, ev->ranges, e + 1 < s->n ? ev[1].ranges : (uint32_t)s->ranges.n);
 }
 
@@ -120,7 +120,8 @@ static void write_records(struct writer *w, const struct fl_search *s)
 	for (size_t i = 0; i < s->records.n; i++) {
 		write_number(w, record[i].node);
 		write_number(w, record[i].proc);
-		write_number(w, (uint64_t)record[i].wide | (uint64_t)record[i].begins << 1);
+		write_number(w, (uint64_t)record[i].wide | (uint64_t)record[i].begins << 1 |
+					(uint64_t)record[i].stores << 2);
 		write_ranges(w, &s->kept, record[i].ranges, record[i].ranges + record[i].count);
 	}
 }
@@ -270,9 +271,10 @@ static void read_nodes(struct reader *r, struct fl_search *s)
 			break;
 		ev->proc = (uint8_t)read_number(r, s->procs - 1);
 		ev->kind = (uint8_t)read_number(r, FL_STEP_YIELD);
-		flags = read_number(r, 3);
+		flags = read_number(r, 7);
 		ev->wide = flags & 1;
-		ev->queues = flags >> 1;
+		ev->queues = flags >> 1 & 1;
+		ev->stores = flags >> 2;
 		read_ranges(r, s, &s->ranges);
 	}
 }
@@ -288,9 +290,10 @@ static void read_records(struct reader *r, struct fl_search *s)
 		memset(&read, 0, sizeof(read));
 		read.node = read_word(r);
 		read.proc = (uint32_t)read_number(r, s->procs - 1);
-		flags = read_number(r, 3);
+		flags = read_number(r, 7);
 		read.wide = flags & 1;
-		read.begins = flags >> 1;
+		read.begins = flags >> 1 & 1;
+		read.stores = flags >> 2;
 		read.before = s->record[read.proc];
 		read.ranges = (uint32_t)s->kept.n;
 		read.count = read_ranges(r, s, &s->kept);
