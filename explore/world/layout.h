@@ -28,6 +28,8 @@
 /* A fiber's heap: fine slots below this, then coarse ones, then a page each. */
 #define FL_MEMORY_FINE ((size_t)128 << 10)
 #define FL_MEMORY_MEDIUM ((size_t)1 << 20)
+/* A stack: fine slots in so many bytes at its top, a page each below. */
+#define FL_MEMORY_STACK_FINE ((size_t)64 << 10)
 
 /* A slot is 4 bytes: neighbours in a struct are different things. */
 #define FL_MEMORY_SLOT_SHIFT 2

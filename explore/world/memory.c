@@ -257,6 +257,15 @@ static uint32_t number(uintptr_t start, size_t n, uint32_t shift, uint32_t next)
 	return next;
 }
 
+/* What lies deep down in a stack is hardly ever shared. */
+static uint32_t number_stack(uintptr_t stack, uint32_t next)
+{
+	size_t deep = FL_MEMORY_STACK_SIZE - FL_MEMORY_STACK_FINE;
+
+	next = number(stack, deep, 12, next);
+	return number(stack + deep, FL_MEMORY_STACK_FINE, FL_MEMORY_SLOT_SHIFT, next);
+}
+
 uint32_t fl_memory_number(void)
 {
 	uint32_t next = FL_SLOT_FIRST;
@@ -274,8 +283,7 @@ uint32_t fl_memory_number(void)
 		next = number(heap + FL_MEMORY_FINE, FL_MEMORY_MEDIUM, 6, next);
 		next = number(heap + FL_MEMORY_FINE + FL_MEMORY_MEDIUM,
 			      FL_MEMORY_HEAP_SIZE - FL_MEMORY_FINE - FL_MEMORY_MEDIUM, 12, next);
-		next = number(BASE + FL_MEMORY_STACKS + (uintptr_t)i * FL_MEMORY_STACK_SIZE, FL_MEMORY_STACK_SIZE,
-			      FL_MEMORY_SLOT_SHIFT, next);
+		next = number_stack(BASE + FL_MEMORY_STACKS + (uintptr_t)i * FL_MEMORY_STACK_SIZE, next);
 	}
 	return next;
 }

@@ -351,7 +351,7 @@ static int explore_world(struct exploration *x, char **error)
 	if (err > 0 && x->stopped && !x->job)
 		x->report->state = fl_search_save(fl_world.search);
 	if (x->why)
-		err = fail(error, fl_world.options->replay ? -FL_EINVAL : -FL_ENOMEM, x->why);
+		err = fail(error, -FL_EINVAL, x->why);
 	fill_in(x);
 	return err < 0 ? err : 0;
 }
