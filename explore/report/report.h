@@ -147,6 +147,20 @@ int fl_shrink(const struct fl_scenario *s, const struct fl_explore_options *o, c
 	      const volatile int *stop, struct fl_smallest *smallest, char **error);
 void fl_smallest_free(struct fl_smallest *smallest);
 
+/* Take preemptions out of one run. See straighten.c. */
+struct fl_straightener {
+	const struct fl_scenario *s;
+	const struct fl_cut *cut;
+	const struct fl_explore_options *options;
+	const volatile int *stop;
+	void *arg;
+	bool (*take)(void *arg, const struct fl_explore_finding *f); /* false: it is another finding */
+	uint32_t preemptions;                                        /* of the run to begin with */
+	uint64_t tried;
+};
+/* id: of the run that was taken last. */
+void fl_straighten(struct fl_straightener *k, const char *(*id)(void *arg));
+
 /* Verdicts */
 
 struct fl_verdict {

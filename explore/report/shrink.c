@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Make a counterexample small: first the fewest preemptions with which a finding of the same kind shows, then the fewest
- * operations. Both are searches of their own over the scenario, with a bound on preemptions, from none up. How far they go
+ * operations. Both are searches of their own over the scenario, with a bound on preemptions, from none up; where that takes too
+ * long, the run that was found is straightened. How far they go
  * is counted in schedules and not in seconds, so the same scenario always shrinks to the same run.
  */
 #include <stdlib.h>
@@ -92,6 +93,36 @@ static bool attempt(struct shrinker *k, const struct fl_cut *cut, uint32_t preem
 	return found;
 }
 
+static bool take_straight(void *arg, const struct fl_explore_finding *f)
+{
+	struct shrinker *k = arg;
+
+	return is_same(k, f) && take(k, &k->best->cut, f);
+}
+
+static const char *best_id(void *arg)
+{
+	const struct shrinker *k = arg;
+
+	return k->best->id;
+}
+
+static void straighten(struct shrinker *k)
+{
+	struct fl_straightener straightener = {
+		.s = k->s,
+		.cut = &k->best->cut,
+		.options = &k->options,
+		.stop = k->stop,
+		.arg = k,
+		.take = take_straight,
+		.preemptions = k->best->preemptions,
+	};
+
+	fl_straighten(&straightener, best_id);
+	k->best->tried += straightener.tried;
+}
+
 static void fewest_preemptions(struct shrinker *k)
 {
 	uint32_t bound = k->best->preemptions;
@@ -103,6 +134,7 @@ static void fewest_preemptions(struct shrinker *k)
 			return;
 		if (!whole) {
 			k->best->fewest = false;
+			straighten(k);
 			return;
 		}
 	}
