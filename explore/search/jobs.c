@@ -389,11 +389,12 @@ static bool read_part(struct jobs *j, const char **at)
 
 static bool read_parts(struct jobs *j, const char *state)
 {
-	const char *at = state + sizeof(jobs_name) - 1;
+	const char *at = state;
 	size_t n;
 
 	if (!state || strncmp(state, jobs_name, sizeof(jobs_name) - 1))
 		return add_part(j, NULL, state) != NULL;
+	at += sizeof(jobs_name) - 1;
 	if (!read_size(&at, &n))
 		return false;
 	for (; n; n--)

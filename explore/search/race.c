@@ -405,7 +405,7 @@ static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const s
 	s->event[e].proc = (uint8_t)p;
 	s->event[e].object = step->object;
 	s->event[e].wide = step->wide;
-	s->event[e].queues = false;
+	s->event[e].queues = s->event[e].stores = false;
 	s->event[e].queued = 0;
 	if (object_range(step, &object))
 		fl_bounded_waiting(s, e, p, clock, &object, 1);
