@@ -16,6 +16,7 @@
 
 #define CELL 512
 #define GAP 2
+#define ROWS 400  /* of a run that is longer only the ends are shown; with the engine's steps all is */
 #define NARROW 16 /* of a column; with less there are no columns, but names */
 #define STEPS 11  /* room for "1234-5678" and a gap */
 #define STEP_ROOM 66
@@ -34,6 +35,7 @@ struct page {
 	unsigned width, shown;               /* of a column, and how many */
 	bool show[FL_EXPLORE_RCU + 1];
 	bool named;    /* too many threads: one column, and names in it */
+	bool *fresh;   /* of each step: an operation begins with it */
 	unsigned *op;  /* of each step: the how manieth operation of its thread */
 	size_t *store; /* of each flush that came late: the step that stored; else SIZE_MAX */
 };
@@ -52,8 +54,8 @@ static void number_ops(struct page *p)
 	for (size_t i = 0; i < p->story->steps; i++) {
 		const struct fl_story_step *st = &p->story->step[i], *b = before[st->thread];
 
-		if (b && (b->result || b->op_line != st->op_line || !same_text(b->op, st->op)))
-			at[st->thread]++;
+		p->fresh[i] = !b || b->result || b->op_line != st->op_line || !same_text(b->op, st->op);
+		at[st->thread] += p->fresh[i] && !st->flush;
 		/* What leaves a store buffer late belongs to no operation any more. */
 		if (!st->flush)
 			before[st->thread] = st;
@@ -100,12 +102,9 @@ static bool goes_on(const struct page *p, size_t i, size_t j)
 /* The stretch that begins at step i. *next: the first step after it that is shown, or the end. */
 static struct stretch take_stretch(const struct page *p, size_t i, size_t *next)
 {
-	struct stretch s = {.thread = p->story->step[i].thread, .first = i, .last = i, .begins = true};
+	struct stretch s = {.thread = p->story->step[i].thread, .first = i, .last = i, .begins = p->fresh[i]};
 	size_t j;
 
-	for (size_t k = i; k-- > 0 && s.begins;)
-		if (p->story->step[k].thread == s.thread && !p->story->step[k].flush)
-			s.begins = p->op[k] != p->op[i];
 	for (j = i + 1; j < p->story->steps; j++) {
 		if (!is_shown(p, j))
 			continue;
@@ -357,15 +356,37 @@ static void print_ends(const struct page *p)
 	}
 }
 
+/* Rows from `from` to before `to`, of all that there are; returns their number. */
+static size_t print_rows(const struct page *p, size_t from, size_t to)
+{
+	size_t next, rows = 0;
+
+	for (size_t i = 0; i < p->story->steps; i = next) {
+		struct stretch s;
+
+		if (!is_shown(p, i)) {
+			next = i + 1;
+			continue;
+		}
+		s = take_stretch(p, i, &next);
+		if (rows >= from && rows < to)
+			print_stretch(p, &s, next);
+		rows++;
+	}
+	return rows;
+}
+
 void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_columns *columns)
 {
 	struct page p = {.out = out, .story = story, .how = columns};
-	size_t next;
+	size_t rows;
 
 	p.op = calloc(story->steps + 1, sizeof(*p.op));
+	p.fresh = calloc(story->steps + 1, sizeof(*p.fresh));
 	p.store = calloc(story->steps + 1, sizeof(*p.store));
-	if (!p.op || !p.store) {
+	if (!p.op || !p.store || !p.fresh) {
 		free(p.op);
+		free(p.fresh);
 		free(p.store);
 		fprintf(out, "%s(out of memory: the run cannot be shown)\n", columns->indent);
 		return;
@@ -375,17 +396,17 @@ void fl_story_print(FILE *out, const struct fl_story *story, const struct fl_col
 		find_late(&p, i);
 	lay_out(&p);
 	print_head(&p);
-	for (size_t i = 0; i < story->steps; i = next) {
-		struct stretch s;
-
-		if (!is_shown(&p, i)) {
-			next = i + 1;
-			continue;
-		}
-		s = take_stretch(&p, i, &next);
-		print_stretch(&p, &s, next);
+	rows = print_rows(&p, 0, 0);
+	if (rows <= ROWS || columns->engine) {
+		print_rows(&p, 0, rows);
+	} else {
+		print_rows(&p, 0, ROWS / 2);
+		fprintf(out, "%s... (%s rows left out; --engine shows all)\n", columns->indent,
+			fl_show_count(rows - ROWS));
+		print_rows(&p, rows - ROWS / 2, rows);
 	}
 	print_ends(&p);
 	free(p.op);
+	free(p.fresh);
 	free(p.store);
 }

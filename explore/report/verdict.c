@@ -16,8 +16,12 @@ static bool is_whole(const struct fl_verdict *v)
 
 enum fl_sometimes fl_verdict_sometimes(const struct fl_verdict *v, size_t i, const struct fl_explore_seen **witness)
 {
+	bool all_told = true;
+
 	*witness = fl_sometimes_seen(v->s, i, v->report);
-	return *witness ? FL_SEEN : is_whole(v) ? FL_NEVER_SEEN : FL_NOT_YET;
+	for (size_t k = 0; k < v->report->outcomes && !*witness && all_told; k++)
+		all_told = fl_outcome_holds(v->s, v->s->property[i].expr, v->report->outcome[k].text) >= 0;
+	return *witness ? FL_SEEN : is_whole(v) && all_told ? FL_NEVER_SEEN : FL_NOT_YET;
 }
 
 bool fl_verdict_is_bad(const struct fl_verdict *v)
