@@ -57,7 +57,11 @@ static uint32_t *x;
 static void add(void *arg)
 {
 	(void)arg;
+#ifdef PLAIN
+	*x = *x + 1;
+#else
 	fl_store(x, fl_load(x) + 1);
+#endif
 }
 
 static void setup(void *arg)
@@ -101,6 +105,19 @@ for compile in "gcc -std=c11 $work/test.c" "g++ -std=c++17 $work/test.cc"; do
 		status=1
 	elif ! "$work/test" >"$work/out" || ! grep -qx check "$work/out"; then
 		echo "$compile: '$(cat "$work/out")'; expected 'check'"
+		status=1
+	fi
+done
+# Plain accesses are seen when the compiler tells of them; its own library is not linked.
+for cc in gcc clang; do
+	type -P $cc >/dev/null || continue
+	# shellcheck disable=SC2046
+	if ! {
+		$cc -std=c11 -DPLAIN -fsanitize=thread -c -o "$work/plain.o" $(pkg-config --cflags faultline-explore) \
+			"$work/test.c" && $cc -o "$work/test" "$work/plain.o" $(pkg-config --libs faultline-explore) &&
+			"$work/test" >"$work/out" && grep -qx "data race" "$work/out"
+	}; then
+		echo "$cc -fsanitize=thread: '$(cat "$work/out")'; expected 'data race'"
 		status=1
 	fi
 done
