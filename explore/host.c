@@ -61,8 +61,8 @@ static int compare(const struct fl_scenario *s, const struct fl_explore_options 
 		unseen += !host_runs(h, r->outcome[i].text);
 	for (size_t i = 0; i < h->outcomes; i++)
 		strange += !is_explored(r, h->outcome[i].text) && !oddity(s, h->outcome[i].text);
-	printf("  explored: %s schedules, %zu outcomes%s\n", fl_show_count(r->schedules), r->outcomes,
-	       r->complete ? "" : "; NOT complete: the set may lack some");
+	printf("  explored: %s schedules, %zu outcomes, %zu of them not seen below%s\n", fl_show_count(r->schedules),
+	       r->outcomes, unseen, r->complete ? "" : "; NOT complete: the set may lack some");
 	printf("  kernel:   %s runs in %s, %zu outcomes\n", fl_show_count(h->runs), fl_show_seconds(h->seconds),
 	       h->outcomes);
 	for (size_t i = 0; i < h->outcomes; i++) {
