@@ -52,6 +52,26 @@ static enum fl_step no_vma(struct fl_fault_ctx *c, const struct fl_vma *v)
 	return f->flags & FL_FAULTF_AHEAD ? FL_STEP_LEAVE : FL_STEP_GROW;
 }
 
+/*
+ * Is there no entry? Somebody may sleep on the answer, so it is asked for under the table's lock: copy-on-write takes an
+ * entry away for a moment, and nobody is woken when the next one is there (rule 9). In an rcu section.
+ */
+static bool nothing_there(struct fl_fault_ctx *c)
+{
+	struct fl_tables *pt = &c->mm->tables;
+	struct fl_table *t;
+	bool is;
+
+	if (FL_BUG(missing_unlocked))
+		return !fl_table_peek(pt, c->page);
+	t = fl_table_lock(pt, c->page);
+	if (!t)
+		return true; /* no table, or an empty one that has just died */
+	is = !fl_entry_get(t, fl_leaf_index(pt, c->page));
+	fl_table_unlock(t);
+	return is;
+}
+
 /* Nothing is mapped: userfaultfd's, if it is registered for that, else ours. */
 static enum fl_step missing(struct fl_fault_ctx *c)
 {
@@ -61,6 +81,8 @@ static enum fl_step missing(struct fl_fault_ctx *c)
 		return fl_fault_anon(c);
 	if (c->f.flags & FL_FAULTF_AHEAD)
 		return FL_STEP_LEAVE;
+	if (!nothing_there(c))
+		return FL_STEP_AGAIN;
 	/* The VMA holds a reference, and lives as long as this rcu section. */
 	fl_uffd_get(u);
 	c->uffd = u;
@@ -110,7 +132,7 @@ static bool still_missing(struct fl_task *t, struct fl_fault *f)
 	fl_rcu_read_lock();
 	v = fl_index_find(&c->mm->index, f->addr);
 	is = v && v->start <= f->addr && v->uffd == c->uffd && (v->flags & FL_VM_UFFD_MISSING) &&
-	     !fl_load_seq(&v->mark) && !fl_table_peek(&c->mm->tables, c->page);
+	     !fl_load_seq(&v->mark) && nothing_there(c);
 	fl_rcu_read_unlock();
 	return is;
 }

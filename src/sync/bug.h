@@ -34,6 +34,7 @@
 	BUG(table_freed_early) \
 	BUG(walk_stores)       \
 	BUG(reuse_unflushed)   \
+	BUG(missing_unlocked)  \
 	BUG(copy_unlocked)     \
 	BUG(sleep_unchecked)   \
 	BUG(wake_first)        \
