@@ -148,24 +148,44 @@ int fl_munlockall(struct fl_task *t)
 	return apply_all(t, 0);
 }
 
+struct residence {
+	struct fl_mm *mm;
+	fl_va start; /* of what vec tells of */
+	uint8_t *vec;
+};
+
+/* Under the table's lock: copy-on-write takes an entry away for a moment. */
+static int note_residence(void *arg, struct fl_table *t, fl_va start, fl_va end)
+{
+	struct residence *r = arg;
+	unsigned i = fl_leaf_index(&r->mm->tables, start);
+
+	for (; start < end; start += fl_mm_page(r->mm), i++)
+		r->vec[fl_pages(r->mm, start - r->start)] = (fl_entry_get(t, i) & FL_PTE_PRESENT) != 0;
+	return 0;
+}
+
 int fl_mincore(struct fl_task *t, fl_va addr, uint64_t len, uint8_t *vec)
 {
 	struct fl_mm *mm = t->mm;
+	struct residence r = {.mm = mm, .start = addr, .vec = vec};
+	fl_va va = addr, end, stop;
 	struct fl_vma_info v;
-	fl_va va = addr, end;
 
 	if (addr & (fl_mm_page(mm) - 1))
 		return -FL_EINVAL;
 	if (addr > mm->arch->task_size || len > mm->arch->task_size - addr)
 		return -FL_ENOMEM;
 	end = addr + fl_page_up(mm, len);
-	while (va < end) {
+	for (; va < end; va = stop) {
 		if (!fl_mm_next_vma(mm, va, &v) || v.start > va)
 			return -FL_ENOMEM;
-		for (; va < end && va < v.end; va += fl_mm_page(mm)) {
-			if (!(v.vm_flags & FL_VM_FOREIGN))
-				vec[fl_pages(mm, va - addr)] = fl_table_peek(&mm->tables, va) & FL_PTE_PRESENT ? 1 : 0;
-		}
+		stop = v.end < end ? v.end : end;
+		if (v.vm_flags & FL_VM_FOREIGN)
+			continue;
+		for (fl_va page = va; page < stop; page += fl_mm_page(mm))
+			vec[fl_pages(mm, page - addr)] = 0;
+		(void)fl_tables_for_each(&mm->tables, va, stop, note_residence, &r);
 	}
 	return 0;
 }
