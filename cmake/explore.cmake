@@ -61,3 +61,12 @@ if(TARGET explorer AND explore_main)
 					   FL_SEEDED_BUGS=1)
 	endif()
 endif()
+
+# C tests as an embedder writes them.
+fl_glob(explore_examples explore/examples/*.c)
+foreach(source IN LISTS explore_examples)
+	get_filename_component(name ${source} NAME_WE)
+	fl_program(explore-example-${name} PORT fibers SOURCES ${source} LINK faultline-explore PkgConfig::DW
+		   OUTPUT ${CMAKE_BINARY_DIR}/explore/examples NAME ${name})
+	target_compile_options(explore-example-${name} PRIVATE ${FL_WATCHED_FLAGS})
+endforeach()
