@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* faultline-explore: each file of the command line in turn; the worst exit status is the command's. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "explore/command.h"
 
 volatile sig_atomic_t fl_stop_asked;
 
+/* One asks. Another half a second later does not wait for an answer; before that it is the same one, sent to all. */
 static void on_stop(int sig)
 {
-	fl_stop_asked = sig;
+	static struct timespec first;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!fl_stop_asked) {
+		first = now;
+		fl_stop_asked = sig;
+	} else if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 > 500) {
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
 }
 
-/* The first asks, the second does not wait for an answer. */
 void fl_stop_on_signals(void)
 {
-	const struct sigaction action = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
+	const struct sigaction action = {.sa_handler = on_stop};
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

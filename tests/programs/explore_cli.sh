@@ -191,6 +191,14 @@ sed 's/^hash ./hash x/' snapshot-restore.fl.explore >broken.state
 expect 2 "is not what a stopped exploration" --resume broken.state
 expect 2 "is not what a stopped exploration" --resume good.fl
 
+# Several at once are all stopped, and each can go on.
+cp "$long" other-restore.fl
+rm -f ./*.explore
+timeout --signal=TERM 0.5 "$faultline" explore --deep --jobs 2 "$long" other-restore.fl good.fl >out 2>&1
+for name in snapshot-restore other-restore; do
+	[ -f $name.fl.explore ] || fail "stopped with others, $name.fl keeps nothing: $(cat out)"
+done
+
 # The debugger stops in it.
 if command -v gdb >/dev/null; then
 	timeout 60 "$faultline" explore --replay "$run" --gdb bad.fl >out 2>&1 </dev/null
