@@ -40,7 +40,7 @@ static bool callbacks_conflict(const struct fl_search *s, const struct event *a,
 {
 	if (a->queues)
 		return b->kind == FL_STEP_BEGIN || b->proc + 1u == s->callbacks;
-	return (a->kind == FL_STEP_END || a->stores) && b->kind == FL_STEP_CALLBACK;
+	return a->kind == FL_STEP_END && b->kind == FL_STEP_CALLBACK;
 }
 
 /* Does event w conflict with event e, which touches these? An unlock does with a lock: before it, a switch may cost nothing. */
@@ -68,8 +68,7 @@ static uint64_t bits_of(const struct fl_search *s, const struct event *ev, const
 
 	if (ev->wide)
 		return UINT64_MAX;
-	if (ev->queues || ev->stores || ev->kind == FL_STEP_BEGIN || ev->kind == FL_STEP_END ||
-	    ev->proc + 1u == s->callbacks)
+	if (ev->queues || ev->kind == FL_STEP_BEGIN || ev->kind == FL_STEP_END || ev->proc + 1u == s->callbacks)
 		bits = (uint64_t)1 << CALLBACKS_BIT;
 	for (size_t r = 0; r < n; r++)
 		for (uint32_t slot = 0; slot < range[r].n && slot < CALLBACKS_BIT; slot++)

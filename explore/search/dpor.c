@@ -165,8 +165,6 @@ static bool record_event(struct fl_search *s, uint32_t node)
 			return false;
 		*record = (struct record){.node = node, .proc = ev->proc, .before = s->record[ev->proc]};
 		record->ranges = (uint32_t)s->kept.n;
-		record->begins = ev->kind == FL_STEP_BEGIN;
-		record->stores = ev->stores;
 		s->record[ev->proc] = (uint32_t)s->records.n;
 	}
 	record->wide |= ev->wide;

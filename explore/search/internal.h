@@ -41,15 +41,14 @@ struct event {
 	uint32_t object;
 	uint64_t touched; /* bounded.c */
 	uint8_t proc, kind;
-	bool wide, queues, stores; /* stores: into a buffer */
-	uint32_t after;            /* of a callback: the buffers that were empty for it */
+	bool wide, queues;
 };
 
 struct record {
 	uint32_t node, proc;
 	uint32_t before; /* the process's record before this one, plus one */
 	uint32_t ranges, count;
-	bool wide, begins, stores;
+	bool wide;
 };
 
 struct choice {
@@ -189,6 +188,15 @@ uint32_t fl_dpor_choices_end(const struct fl_search *s, uint32_t e);
 /* The last choice of an event that has an alternative left, plus one. */
 uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e);
 
+/*
+ * A slot of the search's own: whoever queues a callback writes it, and the begin of a section reads it. For whether the callback
+ * must wait for the section depends on which of the two came first, and so does in which order callbacks run.
+ */
+static inline uint32_t calls_slot(const struct fl_search *s)
+{
+	return s->config.slots;
+}
+
 /* race.c */
 void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step);
 void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
@@ -205,13 +213,6 @@ bool fl_race_touched(const struct fl_search *s, uint32_t w, const struct fl_step
 /* reverse.c */
 /* Events f and e race; e is process p's, with this clock. Let what does not come after f go first. */
 void fl_reverse(struct fl_search *s, uint32_t f, uint32_t e, uint32_t p, const uint32_t *clock);
-/*
- * A callback that was queued by `call` is to go before f (none if there are not so many events). For each section that holds
- * it up: reverse begin and call. Returns whether there was one.
- */
-bool fl_reverse_call(struct fl_search *s, uint32_t call, uint32_t f);
-/* The same for all callbacks that e comes after and that began after f. */
-bool fl_reverse_calls(struct fl_search *s, uint32_t f, uint32_t e, const uint32_t *clock);
 /* One of these processes must go at this node; process p if there is a choice. */
 bool fl_race_add(struct fl_search *s, uint32_t node, uint32_t initials, uint32_t p);
 

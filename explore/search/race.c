@@ -55,11 +55,7 @@ bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e)
 	const struct event *ev = &s->event[e];
 	uint32_t end = e + 1 < s->n ? ev[1].ranges : (uint32_t)s->ranges.n;
 
-	/* A section that begins before the call delays the callback; one that begins after it does not. */
-	if (record->wide || ev->wide || (record->begins && ev->queues))
-		return true;
-	/* A callback waits for a store before it to leave its buffer; not for one after it. */
-	if (record->stores && ev->kind == FL_STEP_CALLBACK)
+	if (record->wide || ev->wide)
 		return true;
 	for (uint32_t r = ev->ranges; r < end; r++)
 		for (uint32_t k = 0; k < record->count; k++)
@@ -134,13 +130,8 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 		join(s, clock, clock_of(s, s->conflict[q]));
 	if (s->config.mode == FL_SEARCH_BOUNDED)
 		races = 0; /* fl_bounded_reverse has seen to them */
-	for (uint32_t left_q = races, q; next_bit(&left_q, &q);) {
-		uint32_t f = s->conflict[q];
-
-		if (s->callbacks && clock[s->callbacks - 1] > f + 1 && fl_reverse_calls(s, f, e, clock))
-			continue;
-		fl_reverse(s, f, e, p, clock);
-	}
+	for (uint32_t left_q = races, q; next_bit(&left_q, &q);)
+		fl_reverse(s, s->conflict[q], e, p, clock);
 	if (s->quiet)
 		join(s, clock, clock_of(s, s->quiet - 1));
 	s->conflicts = 0;
@@ -186,8 +177,7 @@ static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const ui
 			continue;
 		if (last <= w && !(ev->enabled & BIT(p)) && !counts)
 			continue; /* there it waited as well */
-		if (!s->callbacks || clock[s->callbacks - 1] <= w + 1 || !fl_reverse_calls(s, w, e, clock))
-			fl_reverse(s, w, e, p, clock);
+		fl_reverse(s, w, e, p, clock);
 	}
 }
 
@@ -215,7 +205,7 @@ static void note_touch(struct fl_search *s, uint32_t e, uint32_t p, const struct
 }
 
 /* What a step does to its object, as a range; false: nothing. */
-static bool object_range(const struct fl_step *step, struct fl_step_range *range)
+static bool object_range(const struct fl_search *s, const struct fl_step *step, struct fl_step_range *range)
 {
 	*range = (struct fl_step_range){step->object, 1, FL_TOUCH_WRITE};
 	switch ((enum fl_step_kind)step->kind) {
@@ -231,8 +221,10 @@ static bool object_range(const struct fl_step *step, struct fl_step_range *range
 	case FL_STEP_UNPARK:
 		range->touch = FL_TOUCH_COUNT;
 		return true;
-	case FL_STEP_LOCAL:
 	case FL_STEP_BEGIN:
+		*range = (struct fl_step_range){calls_slot(s), 1, FL_TOUCH_READ};
+		return true;
+	case FL_STEP_LOCAL:
 	case FL_STEP_END:
 	case FL_STEP_YIELD:
 		break;
@@ -244,7 +236,7 @@ static bool keep_range(struct fl_search *s, const struct fl_step_range *range)
 {
 	struct fl_step_range *copy;
 
-	if (range->slot >= s->config.slots || range->n > s->config.slots - range->slot)
+	if (range->slot > s->config.slots || range->n > s->config.slots + 1 - range->slot)
 		return fl_search_fail(s, "slots %u to %u: there are %u", range->slot, range->slot + range->n,
 				      s->config.slots);
 	copy = fl_search_push(s, &s->ranges, sizeof(*copy));
@@ -286,26 +278,31 @@ static void join_last(const struct fl_search *s, uint32_t *clock, uint32_t procs
 			join(s, clock, clock_of(s, s->shadow[WORD_LAST + q] - 1));
 }
 
-/*
- * A callback waits until buffer d is empty. Before the store from which on the buffer was never empty until its last flush, the
- * callback could have gone: that store races with it.
- */
-static void find_store(struct fl_search *s, const uint32_t *clock, uint32_t d)
+/* Before event f: the section that process q is in, plus one; and its end after f, plus one, or 0. */
+static uint32_t section_at(const struct fl_search *s, uint32_t q, uint32_t f, uint32_t *ends)
 {
-	uint32_t last = s->shadow[WORD_LAST + d], owner, full = 0;
+	uint32_t e = s->shadow[WORD_LAST + q], section = s->shadow[WORD_SECTION + q];
 
-	if (!last || clock[d] >= last)
-		return;
-	owner = s->shadow[slot_at(s, s->event[last - 1].object) + SLOT_OWNER];
-	for (uint32_t e = last; owner && e-- > 0;) {
-		const struct event *ev = &s->event[e];
+	*ends = 0;
+	while (e > f) {
+		const struct event *ev = &s->event[e - 1];
 
-		if (ev->proc == d && ev->kind == FL_STEP_FLUSH)
-			full++;
-		else if (ev->proc == s->event[owner - 1].proc && ev->stores && !--full) {
-			add_conflict(s, clock, e);
-			return;
-		}
+		if (ev->section && !section)
+			*ends = e;
+		section = ev->section;
+		e = ev->prev;
+	}
+	return section;
+}
+
+/* A callback comes after the end of each section that was open when it was queued. */
+static void join_sections(const struct fl_search *s, uint32_t *clock, uint32_t call)
+{
+	for (uint32_t q = 0; q < s->procs; q++) {
+		uint32_t ends;
+
+		if (section_at(s, q, call, &ends) && ends)
+			join(s, clock, clock_of(s, ends - 1));
 	}
 }
 
@@ -327,33 +324,34 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	const struct fl_step_range *range;
 	struct fl_step_range object;
 
-	start_clock(s, e, p, step->kind == FL_STEP_CALLBACK ? 0 : step->after);
-	ev->after = step->kind == FL_STEP_CALLBACK ? step->after : 0;
+	start_clock(s, e, p, step->after);
 	s->open = true;
 	ev->prev = s->shadow[WORD_LAST + p];
 	set(s, WORD_LAST + p, e + 1);
 	clock[p] = e + 1;
 	ev->object = step->object;
 	ev->wide = step->wide;
-	ev->queues = ev->stores = false;
+	ev->queues = false;
 	note_section(s, ev, e, p, step);
 	if (step->kind == FL_STEP_CALLBACK)
 		s->callbacks = p + 1;
-	if (object_range(step, &object) && !keep_range(s, &object))
+	if (object_range(s, step, &object) && !keep_range(s, &object))
 		return;
 	for (uint32_t r = 0; r < step->ranges; r++) {
 		if (!keep_range(s, &step->range[r]))
 			return;
 		ev->queues |= step->range[r].touch == FL_TOUCH_QUEUE;
-		ev->stores |= step->range[r].touch == FL_TOUCH_BUFFER;
 	}
-	if (step->kind == FL_STEP_CALLBACK)
+	if (ev->queues && !keep_range(s, &(struct fl_step_range){calls_slot(s), 1, FL_TOUCH_WRITE}))
+		return;
+	if (step->kind == FL_STEP_CALLBACK) {
 		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
+		if (ev->queued)
+			join_sections(s, clock, ev->queued - 1);
+	}
 	range = s->ranges.at;
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 		find_conflicts(s, clock, &range[r], r == ev->ranges ? step->kind : FL_STEP_LOCAL);
-	for (uint32_t left_d = ev->after, d; next_bit(&left_d, &d);)
-		find_store(s, clock, d);
 	if (step->wide || s->shadow[WORD_WIDE])
 		find_wide(s, step, clock);
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
@@ -372,9 +370,12 @@ void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch
 
 	if (!keep_range(s, &range))
 		return;
-	ev->queues |= touch == FL_TOUCH_QUEUE;
 	find_conflicts(s, clock, &range, FL_STEP_LOCAL);
 	note_touch(s, e, ev->proc, &range);
+	if (touch == FL_TOUCH_QUEUE && !ev->queues) {
+		ev->queues = true;
+		fl_race_touch(s, calls_slot(s), 1, FL_TOUCH_WRITE);
+	}
 }
 
 void fl_race_finish(struct fl_search *s)
@@ -394,7 +395,6 @@ void fl_race_finish(struct fl_search *s)
 			reverse_hidden(s, e, ev->proc, clock, (struct fl_step_range *)s->ranges.at + r);
 	if (s->conflicts || s->quiet)
 		settle(s, e, ev->proc, clock);
-	join_last(s, clock, ev->after);
 }
 
 static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const struct fl_step *step,
@@ -405,9 +405,9 @@ static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const s
 	s->event[e].proc = (uint8_t)p;
 	s->event[e].object = step->object;
 	s->event[e].wide = step->wide;
-	s->event[e].queues = s->event[e].stores = false;
+	s->event[e].queues = false;
 	s->event[e].queued = 0;
-	if (object_range(step, &object))
+	if (object_range(s, step, &object))
 		fl_bounded_waiting(s, e, p, clock, &object, 1);
 	fl_bounded_waiting(s, e, p, clock, step->range, step->ranges);
 }
@@ -432,15 +432,11 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 			add_conflict(s, clock, owner - 1);
 		settle(s, e, p, clock);
 		break;
-	case FL_STEP_CALLBACK:
-		owner = s->shadow[slot_at(s, step->object) + SLOT_OWNER];
-		if (owner)
-			fl_reverse_call(s, owner - 1, e);
-		break;
 	case FL_STEP_LOCAL:
 		for (uint32_t r = 0; r < step->ranges; r++)
 			reverse_hidden(s, e, p, clock, &step->range[r]);
 		break;
+	case FL_STEP_CALLBACK: /* the other order of begin and call is explored for itself */
 	case FL_STEP_TRYLOCK:
 	case FL_STEP_UNLOCK:
 	case FL_STEP_PARK:

@@ -77,7 +77,7 @@ static bool set_up(struct fl_search *s, const struct fl_search_config *config)
 	s->fresh = true;
 	if (!config->procs || config->procs > FL_SEARCH_PROCS)
 		return fl_search_fail(s, "%u processes: there may be 1 to %d", config->procs, FL_SEARCH_PROCS);
-	words = WORD_SLOTS + (size_t)config->slots * s->slot_words;
+	words = WORD_SLOTS + ((size_t)config->slots + 1) * s->slot_words;
 	if (words > UINT32_MAX)
 		return fl_search_fail(s, "%u slots are too many", config->slots);
 	if (!finds_races(s))

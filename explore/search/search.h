@@ -17,13 +17,11 @@
  *   lock      enabled while the lock is free. The last lock step of another process races with it, whatever lies between
  *             unlock and lock; the unlock does not (the lock could not go before it).
  *   park      enabled while a wake-up is due. Unparks do not depend on each other; each races with the park.
- *   callback  enabled when its grace period is over. The sections that were open when it was queued have ended by then, but
- *             that orders nothing: had the call come before the section's begin, the callback might have gone before its
- *             end. So where a race cannot be reversed because a section holds a callback up, begin and call are reversed.
+ *   callback  enabled when its grace period is over: when the sections that were open when it was queued have ended. So the
+ *             begin of a section depends on the steps that queue callbacks, and they on each other; an end that a callback
+ *             waited for comes before it, and is no race.
  *   flush     a buffer's step, enabled by the store that filled the entry: that orders the two, and is no race. A step that
- *             waits for buffers to be empty comes after all their steps so far (`after`), and that is no race either; but
- *             a callback might have gone before the store after which the buffer was not empty
- *   section   it ends, and nothing in it waits for another process: the search relies on it
+ *             waits for its own buffer to be empty comes after all its steps so far (`after`), and that is no race either
  *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.
  *
  * No locks: one OS thread.

@@ -79,7 +79,7 @@ static void write_event(struct writer *w, const struct fl_search *s, uint32_t e)
 
 	write_number(w, ev->proc);
 	write_number(w, ev->kind);
-	write_number(w, (uint64_t)ev->wide | (uint64_t)ev->queues << 1 | (uint64_t)ev->stores << 2);
+	write_number(w, (uint64_t)ev->wide | (uint64_t)ev->queues << 1);
 	write_ranges(w, &s->ranges, ev->ranges, e + 1 < s->n ? ev[1].ranges : (uint32_t)s->ranges.n);
 }
 
@@ -120,8 +120,7 @@ static void write_records(struct writer *w, const struct fl_search *s)
 	for (size_t i = 0; i < s->records.n; i++) {
 		write_number(w, record[i].node);
 		write_number(w, record[i].proc);
-		write_number(w, (uint64_t)record[i].wide | (uint64_t)record[i].begins << 1 |
-					(uint64_t)record[i].stores << 2);
+		write_number(w, record[i].wide);
 		write_ranges(w, &s->kept, record[i].ranges, record[i].ranges + record[i].count);
 	}
 }
@@ -273,8 +272,7 @@ static void read_nodes(struct reader *r, struct fl_search *s)
 		ev->kind = (uint8_t)read_number(r, FL_STEP_YIELD);
 		flags = read_number(r, 7);
 		ev->wide = flags & 1;
-		ev->queues = flags >> 1 & 1;
-		ev->stores = flags >> 2;
+		ev->queues = flags >> 1;
 		read_ranges(r, s, &s->ranges);
 	}
 }
@@ -285,15 +283,11 @@ static void read_records(struct reader *r, struct fl_search *s)
 
 	for (uint32_t i = 0; i < n && !r->failed; i++) {
 		struct record *record = fl_search_push(s, &s->records, sizeof(*record)), read;
-		uint64_t flags;
 
 		memset(&read, 0, sizeof(read));
 		read.node = read_word(r);
 		read.proc = (uint32_t)read_number(r, s->procs - 1);
-		flags = read_number(r, 7);
-		read.wide = flags & 1;
-		read.begins = flags >> 1 & 1;
-		read.stores = flags >> 2;
+		read.wide = read_number(r, 1);
 		read.before = s->record[read.proc];
 		read.ranges = (uint32_t)s->kept.n;
 		read.count = read_ranges(r, s, &s->kept);

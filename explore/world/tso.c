@@ -5,8 +5,9 @@
  *
  *   forward   a load sees its own fiber's newest entry for that word. Where it meets a part of one it waits until the
  *             buffer is empty
- *   drain     read-modify-writes, fences, seq_cst stores, copies, locks, unlocks, wake-ups and fl_rcu_call wait until the
- *             buffer of their fiber is empty. A callback waits until all are: a grace period passes every processor
+ *   drain     read-modify-writes, fences, seq_cst stores, copies, locks, unlocks, wake-ups, fl_rcu_call and the end of a
+ *             section wait until the buffer of their fiber is empty. So a callback finds what was stored in the sections
+ *             that it waited for
  *
  * Each entry has a slot of its own, so that the search knows that a store comes before its flush, and that nothing else of
  * its fiber needs to.
@@ -60,7 +61,6 @@ static bool drains(const struct fl_fiber_point *point)
 		return point->site->order == FL_ORDER_SEQ;
 	case FL_ACCESS_LOAD:
 	case FL_ACCESS_BEGIN:
-	case FL_ACCESS_END:
 	case FL_ACCESS_YIELD:
 	case FL_ACCESS_CALLBACK:
 		return false;
@@ -76,21 +76,11 @@ bool fl_tso_is_buffered(const struct fl_fiber_point *point)
 	return point->site->kind == FL_ACCESS_STORE && point->site->order != FL_ORDER_SEQ;
 }
 
-static bool all_empty(void)
-{
-	for (unsigned i = 0; i < fl_world.fibers; i++)
-		if (count(&fl_tso.buffer[i]))
-			return false;
-	return true;
-}
-
 bool fl_tso_is_enabled(unsigned fiber, const struct fl_fiber_point *point)
 {
 	struct fl_tso_buffer *b = &fl_tso.buffer[fiber];
 	bool whole;
 
-	if (point->site->kind == FL_ACCESS_CALLBACK)
-		return all_empty();
 	if (!count(b))
 		return true;
 	if (drains(point))
@@ -109,8 +99,6 @@ void fl_tso_describe(unsigned fiber, const struct fl_fiber_point *point, struct 
 	if (fl_tso_is_buffered(point)) {
 		st->ranges = 1;
 		st->range[0] = (struct fl_step_range){slot_of(fiber, fl_tso.buffer[fiber].pushed), 1, FL_TOUCH_BUFFER};
-	} else if (point->site->kind == FL_ACCESS_CALLBACK) {
-		st->after = ((1u << fl_world.fibers) - 1) << fl_world.fibers;
 	} else if (drains(point) || (point->site->kind == FL_ACCESS_LOAD &&
 				     find(fiber, point->address, point->size, &whole) && !whole)) {
 		st->after = 1u << (fl_world.fibers + fiber);
