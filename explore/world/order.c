@@ -6,8 +6,8 @@
  *   atomics    a release store, or a read-modify-write, before an acquire load or read-modify-write that sees it or what a
  *              read-modify-write made of it. A relaxed store ends that. Relaxed accesses order nothing, fences aside
  *   parker     unpark before the park that it ends
- *   sections   their ends before callbacks that waited for them; fl_rcu_call before its callback, and before sections
- *              that begin after that; callbacks before the end of an fl_rcu_barrier
+ *   sections   the end of one that began before an fl_rcu_call before its callback, and of no other; fl_rcu_call before its
+ *              callback, and before sections that begin after that; callbacks before the end of an fl_rcu_barrier
  *   setup      before everything: what it does is not looked at
  *
  * No locks: one OS thread.
@@ -93,16 +93,46 @@ static void fence(unsigned p)
 	tick(p);
 }
 
+/*
+ * Where the ends are kept that a callback comes after: at its head's second word. Its call is kept at the first. A section
+ * that began after the call may have ended by now, too, but it need not have: the search does not order the two.
+ */
+static const void *ends_of(const volatile void *head)
+{
+	return (const void *)&((const struct fl_rcu_head *)(uintptr_t)head)->fn;
+}
+
+static void call(unsigned p, const volatile void *head)
+{
+	give(ends_of(head), &fl_order.sections, false);
+	release(p, head, true);
+}
+
+static void end_section(unsigned p)
+{
+	uint64_t others;
+	const struct fl_rcu_head *head = fl_fiber_callback_queue(fl_world.thread[p].fiber, &others);
+
+	join(&fl_order.sections, &fl_order.now[p]);
+	for (; head && !fl_memory_is_freed(head, sizeof(*head)); head = head->link) {
+		if (others)
+			others--;
+		else
+			give(ends_of(head), &fl_order.now[p], true);
+	}
+	tick(p);
+}
+
 static void callback(unsigned p, const struct fl_fiber_point *point)
 {
-	const struct fl_clock *call = fl_plain_sync(point->address, false);
+	const struct fl_clock *called = fl_plain_sync(point->address, false);
 
 	join(&fl_order.callbacks, &fl_order.now[p]); /* of those before */
 	tick(p);
-	join(&fl_order.now[p], &fl_order.sections);
-	if (call) {
-		join(&fl_order.now[p], call);
-		join(&fl_order.queued, call);
+	acquire(p, ends_of(point->address));
+	if (called) {
+		join(&fl_order.now[p], called);
+		join(&fl_order.queued, called);
 	}
 }
 
@@ -132,15 +162,16 @@ static void synchronize(unsigned p, const struct fl_fiber_point *point, bool buf
 	case FL_ACCESS_RMW:
 	case FL_ACCESS_UNLOCK:
 	case FL_ACCESS_UNPARK:
-	case FL_ACCESS_RCU_CALL:
 		release(p, point->address, true);
+		break;
+	case FL_ACCESS_RCU_CALL:
+		call(p, point->address);
 		break;
 	case FL_ACCESS_BEGIN:
 		join(&fl_order.now[p], &fl_order.queued);
 		break;
 	case FL_ACCESS_END:
-		join(&fl_order.sections, &fl_order.now[p]);
-		tick(p);
+		end_section(p);
 		break;
 	case FL_ACCESS_CALLBACK:
 		callback(p, point);

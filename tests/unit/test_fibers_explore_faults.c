@@ -158,6 +158,78 @@ static void freed_memory(void **state)
 	expect(setup_object, NULL, FL_EXPLORE_FREED, "object +0x10: atomic read by reader of &o->value");
 }
 
+/* The section begins only when the object is known: it does not keep it. By ordinary code, which is no step. */
+static void read_late(void *unused)
+{
+	struct object *o = fl_load_acquire(&published);
+
+	(void)unused;
+	if (!o)
+		return;
+	fl_rcu_read_lock();
+	w.r[0] = o->value;
+	fl_rcu_read_unlock();
+}
+
+/* The grace period may be over before the object is out of reach. */
+static void drop_too_early(void *unused)
+{
+	struct object *o = fl_load(&published);
+
+	(void)unused;
+	fl_rcu_call(&o->rcu, free_object);
+	fl_store(&published, (struct object *)NULL);
+}
+
+static void setup_readers(void (*first)(void *), void (*second)(void *))
+{
+	keep_all();
+	fl_explore_keep(&published, sizeof(published));
+	published = fl_port_alloc(sizeof(*published));
+	published->value = 7;
+	fl_explore_name(published, sizeof(*published), "object");
+	fl_explore_thread("first", first, NULL);
+	fl_explore_thread("second", second, NULL);
+}
+
+static void setup_late_first(void *unused)
+{
+	(void)unused;
+	setup_readers(read_late, drop_object);
+}
+
+static void setup_late_second(void *unused)
+{
+	(void)unused;
+	setup_readers(drop_object, read_late);
+}
+
+static void setup_early(void *unused)
+{
+	(void)unused;
+	hasty = false;
+	setup_readers(read_object, drop_too_early);
+}
+
+static void wrong_sections(void **state)
+{
+	void (*const setups[])(void *) = {setup_late_first, setup_late_second};
+	struct fl_explore_report r;
+
+	(void)state;
+	expect(setup_early, NULL, FL_EXPLORE_FREED, "object +0x10");
+	for (size_t i = 0; i < FL_ARRAY_LEN(setups); i++) {
+		r = explore(setups[i], NULL, &all);
+		if (!r.blocks) { /* compiled without the hooks */
+			fl_explore_report_free(&r);
+			skip();
+		}
+		expect_finding(&r, FL_EXPLORE_FREED, "object");
+		expect_replay(setups[i], NULL, &r, all);
+		fl_explore_report_free(&r);
+	}
+}
+
 /* Two who always give way to each other. */
 
 static void polite(void *mine_and_other)
@@ -359,9 +431,10 @@ static void crashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wake_up),   cmocka_unit_test(freed_memory),
-		cmocka_unit_test(live_lock), cmocka_unit_test(failing_allocations),
-		cmocka_unit_test(choices),   cmocka_unit_test(crashes),
+		cmocka_unit_test(wake_up),        cmocka_unit_test(freed_memory),
+		cmocka_unit_test(live_lock),      cmocka_unit_test(failing_allocations),
+		cmocka_unit_test(choices),        cmocka_unit_test(crashes),
+		cmocka_unit_test(wrong_sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
