@@ -400,7 +400,7 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 	/* The pass is due even where no right changes: it ends the faults that took the old flags for true. */
 	fl_mm_gather_begin(&g, c->mm, c->task);
 	r.gather = &g;
-	if (!(flags & FL_VM_FOREIGN) && !(FL_BUG(pass_skipped) && r.prot == fl_pte_prot(c->mm->arch, c->old->flags)))
+	if (!(flags & FL_VM_FOREIGN))
 		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
 	fl_gather_end(&g);
 	fl_change_commit(c);

@@ -59,7 +59,8 @@ int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end)
 	if (fl_change_prepare(c, start, end, NULL))
 		return -FL_ENOMEM;
 	fl_change_mark(c);
-	fl_mm_zap(c->mm, c->task, start, end, true);
+	if (!FL_BUG(pass_skipped) || fl_table_peek(&c->mm->tables, start))
+		fl_mm_zap(c->mm, c->task, start, end, true);
 	fl_change_commit(c);
 	return 0;
 }

@@ -67,10 +67,10 @@ hunt() { # bug, arguments, what it is found as
 	count=$(schedules "$out")
 	if [ $status -ne 1 ]; then
 		bad "$1" "not found by $2, status $status" "$out"
-	elif ! grep -q "^  FOUND $3: " "$out"; then
+	elif ! grep -Eq "^  FOUND (${3// or /|}): " "$out"; then
 		bad "$1" "not found as a $3 by $2" "$out"
 	else
-		printf 'ok    %-18s  %-19s after %6s  %s\n' "$1" "$3" "$count" "$2"
+		printf 'ok    %-18s  %-19s after %6s  %s\n' "$1" "$(sed -n 's/^  FOUND \([^:]*\):.*/\1/p' "$out")" "$count" "$2"
 		printf '%s\t%s\n' "$1" "$count" >>"$tmp/measured"
 	fi
 	# What only store buffers show is not found without them.
