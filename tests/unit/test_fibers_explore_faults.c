@@ -124,16 +124,21 @@ static void drop_object(void *unused)
 	fl_rcu_call(&o->rcu, free_object);
 }
 
-static void setup_object(void *arg)
+static void setup_readers(void (*first)(void *), void (*second)(void *))
 {
-	(void)arg;
 	keep_all();
 	fl_explore_keep(&published, sizeof(published));
 	published = fl_port_alloc(sizeof(*published));
 	published->value = 7;
 	fl_explore_name(published, sizeof(*published), "object");
-	fl_explore_thread("reader", read_object, NULL);
-	fl_explore_thread("writer", drop_object, NULL);
+	fl_explore_thread("first", first, NULL);
+	fl_explore_thread("second", second, NULL);
+}
+
+static void setup_object(void *unused)
+{
+	(void)unused;
+	setup_readers(read_object, drop_object);
 }
 
 static void expect_nothing_left(void *unused)
@@ -155,7 +160,7 @@ static void freed_memory(void **state)
 	assert_int_equal(r.outcomes, 2);
 	fl_explore_report_free(&r);
 	hasty = true;
-	expect(setup_object, NULL, FL_EXPLORE_FREED, "object +0x10: atomic read by reader of &o->value");
+	expect(setup_object, NULL, FL_EXPLORE_FREED, "object +0x10: atomic read by first of &o->value");
 }
 
 /* The section begins only when the object is known: it does not keep it. By ordinary code, which is no step. */
@@ -179,17 +184,6 @@ static void drop_too_early(void *unused)
 	(void)unused;
 	fl_rcu_call(&o->rcu, free_object);
 	fl_store(&published, (struct object *)NULL);
-}
-
-static void setup_readers(void (*first)(void *), void (*second)(void *))
-{
-	keep_all();
-	fl_explore_keep(&published, sizeof(published));
-	published = fl_port_alloc(sizeof(*published));
-	published->value = 7;
-	fl_explore_name(published, sizeof(*published), "object");
-	fl_explore_thread("first", first, NULL);
-	fl_explore_thread("second", second, NULL);
 }
 
 static void setup_late_first(void *unused)
@@ -369,6 +363,22 @@ static void crash(void *unused)
 		*(volatile char *)(uintptr_t)fl_load(&w.y) = 1;
 }
 
+static void give_up(void *unused)
+{
+	(void)unused;
+	if (fl_load(&w.x))
+		abort();
+}
+
+/* Two ends that differ in their last byte alone. */
+static void say_much(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 0; i < 1 << 14; i++)
+		fl_explore_outcome("-");
+	fl_explore_outcome("%u", w.x);
+}
+
 static void overflow(void *unused)
 {
 	volatile char large[4096];
@@ -419,6 +429,9 @@ static void crashes(void **state)
 	expect(setup_fault, NULL, FL_EXPLORE_CRASH, "culprit: SIGSEGV at");
 	fault = lock_twice;
 	expect(setup_fault, NULL, FL_EXPLORE_PANIC, "'culprit' locks a mutex that it holds");
+	fault = give_up;
+	expect(setup_fault, NULL, FL_EXPLORE_CRASH, "culprit: abort");
+	expect(setup_fault, say_much, FL_EXPLORE_PANIC, "an outcome is longer than");
 	fault = overflow;
 	r = explore(setup_fault, NULL, &all);
 	expect_finding(&r, FL_EXPLORE_CRASH, "culprit: its stack overflows");
