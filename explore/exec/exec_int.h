@@ -25,7 +25,7 @@
 
 #define FL_EXEC_WINDOW_PAGES 4096u
 #define FL_EXEC_LOOKS 32u  /* places and counts that properties may speak of */
-#define FL_EXEC_TEXT 1024u /* bytes of an outcome */
+#define FL_EXEC_TEXT 8200u /* bytes of an outcome; one that is too long is a finding of the explorer */
 #define FL_EXEC_FIELDS (FL_SC_F_THREAD + 1u)
 #define FL_EXEC_NOBODY UINT32_MAX
 

@@ -30,7 +30,7 @@
 #define FL_HOST_STACK 65536ul /* a thread's stack, aligned to its size; struct fl_host_self lies at its foot */
 #define FL_HOST_FDS 16        /* forked processes' userfaultfds that one run may be told of */
 #define FL_HOST_UFFD_FD 100   /* userfaultfds are moved here, away from what EVENT_FORK gives */
-#define FL_HOST_TEXT 1016     /* bytes of an outcome */
+#define FL_HOST_TEXT 8184     /* bytes of an outcome */
 #define FL_HOST_SEEN 4096     /* distinct outcomes */
 
 enum fl_host_state {

@@ -161,6 +161,9 @@ void fl_explore_outcome(const char *format, ...)
 	va_end(args);
 	if (n > 0)
 		fl_world.outcome_length += (size_t)n < room ? (size_t)n : room - 1;
+	/* Two that differ only in what is cut off would be taken for one. */
+	if (n > 0 && (size_t)n >= room)
+		fl_explore_fail(FL_EXPLORE_PANIC, "an outcome is longer than %d bytes", FL_WORLD_OUTCOME - 1);
 }
 
 size_t fl_explore_allocated(void)

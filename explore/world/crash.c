@@ -11,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "layout.h"
 #include "world.h"
 
 #define STACK ((size_t)64 << 10)
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 static struct {
 	void *stack;
@@ -35,6 +36,8 @@ static const char *name_of(int sig)
 		return "SIGBUS";
 	case SIGFPE:
 		return "SIGFPE";
+	case SIGABRT:
+		return "abort, or an assertion that failed";
 	default:
 		return "SIGILL";
 	}
@@ -53,13 +56,17 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	int current = fl_world_current();
 	char what[160];
 	size_t below;
+	bool sent;
 
 	(void)context;
 	if (sig == SIGSEGV && info->si_code == SEGV_ACCERR && fl_snapshot_fault(address))
 		return;
-	/* Somebody's own kill, or a fault in the explorer: as ever. */
-	if (!fl_world.active || info->si_code <= 0 || (current < 0 && !fl_world.setting_up && !fl_world.finishing)) {
+	/* Somebody else's kill, or a fault in the explorer: as ever. What abort sends is code that the program calls. */
+	sent = info->si_code <= 0 && !(sig == SIGABRT && info->si_code == SI_TKILL && info->si_pid == getpid());
+	if (!fl_world.active || sent || (current < 0 && !fl_world.setting_up && !fl_world.finishing)) {
 		restore_default(sig);
+		if (sent)
+			raise(sig); /* a fault comes again by itself */
 		return;
 	}
 	if (sig == SIGSEGV && fl_memory_stack_of(address, &below) >= 0 && below > FL_MEMORY_STACK_SIZE - FL_MEMORY_PAGE)

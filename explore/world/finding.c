@@ -78,11 +78,14 @@ void fl_world_panic(void *arg, const char *file, int line, const char *what)
 {
 	int current = fl_world_current();
 	const char *slash = strrchr(file, '/');
+	char place[96] = "";
 
 	(void)arg;
-	fl_finding(FL_EXPLORE_PANIC, "%s%s: %s:%d: %s", current < 0 ? "" : "in ",
+	if (line > 0) /* the port's own complaints have none: where they come from is the thread's business */
+		snprintf(place, sizeof(place), "%s:%d: ", slash ? slash + 1 : file, line);
+	fl_finding(FL_EXPLORE_PANIC, "%s%s: %s%s", current < 0 ? "" : "in ",
 		   current < 0 ? (fl_world.setting_up ? "in setup" : "at the end") : fl_world_name((unsigned)current),
-		   slash ? slash + 1 : file, line, what);
+		   place, what);
 	fl_world_leave();
 }
 

@@ -18,7 +18,7 @@
 #include "fl_fiber.h"
 
 #define FL_WORLD_FIBERS (FL_EXPLORE_THREADS + 1)
-#define FL_WORLD_OUTCOME 1024 /* bytes of an outcome's text */
+#define FL_WORLD_OUTCOME 8192 /* bytes of an outcome's text */
 #define FL_WORLD_TEXT 1024    /* and of a finding's */
 
 struct fl_world_heap {

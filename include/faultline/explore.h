@@ -85,7 +85,7 @@ enum fl_explore_kind {
 	FL_EXPLORE_LEAK,        /* memory or frames are left */
 	FL_EXPLORE_CHECKER,     /* an invariant of the engine is broken */
 	FL_EXPLORE_PANIC,       /* an assertion of the engine, or of the port */
-	FL_EXPLORE_CRASH,       /* a SIGSEGV, SIGBUS, SIGFPE or SIGILL in the program under test */
+	FL_EXPLORE_CRASH,       /* a SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT in the program under test */
 };
 const char *fl_explore_kind_name(enum fl_explore_kind kind);
 
