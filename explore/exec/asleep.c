@@ -4,8 +4,8 @@
  *
  *   lost wake-up   a thread sleeps in userfaultfd, and its page is there, or the range is no longer registered; or nobody
  *                  holds it there any more; or it waits for a message, and one is unread. Also where it may block: but by
- *                  Linux's own rules a page may come or go with no wake-up (DONTWAKE, munmap, mmap, mremap, a second
- *                  userfaultfd), and where the scenario does that such a thread may sleep on
+ *                  Linux's own rules a page may come or go with no wake-up (DONTWAKE, munmap, mmap, mremap, a guard, a
+ *                  second userfaultfd), and where the scenario does that such a thread may sleep on
  *   dead-lock      everything else, unless the thread may block
  *
  * No locks: nothing runs.

@@ -75,6 +75,21 @@ static void find_fork(struct finder *f, const struct fl_sc_statement *st)
 	x->forker[st->object] = f->thread;
 }
 
+/* May it bring or take the page that somebody waits for, and wake nobody? */
+static bool is_silent(const struct fl_sc_statement *st)
+{
+	switch (st->op) {
+	case FL_SC_MMAP:
+	case FL_SC_MUNMAP:
+	case FL_SC_MREMAP:
+		return true;
+	case FL_SC_MADVISE:
+		return st->advice == FL_MADV_GUARD_INSTALL;
+	default:
+		return st->dontwake;
+	}
+}
+
 static void find_in_statement(struct finder *f, const struct fl_sc_statement *st)
 {
 	struct fl_exec *x = f->x;
@@ -83,8 +98,7 @@ static void find_in_statement(struct finder *f, const struct fl_sc_statement *st
 
 	if (pages > t->scratch)
 		t->scratch = pages;
-	if (f->thread < x->s->threads &&
-	    (st->dontwake || st->op == FL_SC_MMAP || st->op == FL_SC_MUNMAP || st->op == FL_SC_MREMAP))
+	if (f->thread < x->s->threads && is_silent(st))
 		x->silent = true;
 	switch (st->op) {
 	case FL_SC_LOAD:

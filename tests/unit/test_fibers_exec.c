@@ -235,6 +235,8 @@ static void test_blocked(void **unused)
 	(void)unused;
 	expect("map A\nuffd U missing A\nthread t may block { r = load A }\nthread u { e = copy U A fill=1 dontwake }\n",
 	       "r=1 e=0", "r=UNSET e=0 blocked=t", NULL);
+	expect("map A\nuffd U missing A\nthread t may block { r = load A }\nthread u { e = guard_install A }\n",
+	       "r=MAPERR e=0", "r=UNSET e=0 blocked=t", NULL);
 	expect_finding("map A\nuffd U missing A\nthread t { r = load A }\nthread u { e = copy U A fill=1 dontwake }\n",
 		       FL_EXPLORE_LOST_WAKEUP, "t sleeps in 'r = load A' (line 3) though its page is there");
 	expect_finding("map A\nuffd U missing A\nthread t { r = load A }\n", FL_EXPLORE_DEADLOCK,
