@@ -44,9 +44,22 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* A failure that the test did not ask for: what it then does would say nothing of it. */
+FL_NORETURN static void has_no_room(int self, size_t size)
+{
+	fl_finding(
+		FL_EXPLORE_PANIC,
+		"%s wants %zu bytes, and explored memory has no room for them: setup has %zu MiB and each thread %zu MiB "
+		"of a run, and what is freed is not used again",
+		self < 0 ? "the outside" : fl_world_name((unsigned)self), size, FL_MEMORY_HEAPS >> 20,
+		FL_MEMORY_HEAP_SIZE >> 20);
+	fl_world_leave();
+}
+
 static void *driver_alloc(void *arg, size_t size)
 {
 	int self = fl_world_current();
+	void *p;
 
 	(void)arg;
 	if (FL_UNLIKELY(self >= 0 && fl_run.allocs_failed < fl_world.options->alloc_fails) &&
@@ -54,7 +67,10 @@ static void *driver_alloc(void *arg, size_t size)
 		fl_run.allocs_failed++;
 		return NULL;
 	}
-	return fl_memory_alloc(size, true);
+	p = fl_memory_alloc(size, true);
+	if (FL_UNLIKELY(!p))
+		has_no_room(self, size);
+	return p;
 }
 
 static void driver_free(void *arg, void *p, size_t size)

@@ -414,6 +414,14 @@ static void setup_fault(void *unused)
 	fl_explore_thread("other", set_x, NULL);
 }
 
+/* More than there is: not the failing allocation that a test asks for. */
+static void hoard(void *unused)
+{
+	(void)unused;
+	while (fl_port_alloc(1 << 20)) {
+	}
+}
+
 static void setup_failure(void *unused)
 {
 	(void)unused;
@@ -432,6 +440,9 @@ static void crashes(void **state)
 	fault = give_up;
 	expect(setup_fault, NULL, FL_EXPLORE_CRASH, "culprit: abort");
 	expect(setup_fault, say_much, FL_EXPLORE_PANIC, "an outcome is longer than");
+	fault = hoard;
+	expect(setup_fault, NULL, FL_EXPLORE_PANIC,
+	       "culprit wants 1048576 bytes, and explored memory has no room for them");
 	fault = overflow;
 	r = explore(setup_fault, NULL, &all);
 	expect_finding(&r, FL_EXPLORE_CRASH, "culprit: its stack overflows");
