@@ -164,6 +164,10 @@ static void reverse_hidden(struct fl_search *s, uint32_t e, uint32_t p, const ui
 
 	if (last == e + 1)
 		last = s->event[e].prev;
+	/* Before its buffer was empty it could not go, whatever the value was. */
+	for (uint32_t q = 0; q < s->procs; q++)
+		if (q != p && clock[q] > last)
+			last = clock[q];
 	for (uint32_t w = e; w-- > 0 && covered != UINT32_MAX >> (FL_SEARCH_PROCS - s->procs);) {
 		const struct event *ev = &s->event[w];
 
