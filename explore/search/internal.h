@@ -42,6 +42,9 @@ struct event {
 	uint64_t touched; /* bounded.c */
 	uint8_t proc, kind;
 	bool wide, queues;
+	uint32_t nth;      /* of the process's events: 0, 1, ... */
+	uint32_t sections; /* that the process has begun, this event included */
+	uint32_t stores;   /* that it has put into its buffer, likewise */
 };
 
 struct record {
@@ -165,11 +168,6 @@ static inline bool searches_all(const struct fl_search *s)
 	return s->config.mode == FL_SEARCH_DPOR || s->config.mode == FL_SEARCH_BOUNDED;
 }
 
-static inline bool finds_races(const struct fl_search *s)
-{
-	return searches_all(s);
-}
-
 /* search.c */
 bool fl_search_fail(struct fl_search *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Room for one more of `size` bytes: where it goes (counted), or NULL after fl_search_fail. */
@@ -188,10 +186,7 @@ uint32_t fl_dpor_choices_end(const struct fl_search *s, uint32_t e);
 /* The last choice of an event that has an alternative left, plus one. */
 uint32_t fl_dpor_choice_left(const struct fl_search *s, uint32_t e);
 
-/*
- * A slot of the search's own: whoever queues a callback writes it, and the begin of a section reads it. For whether the callback
- * must wait for the section depends on which of the two came first, and so does in which order callbacks run.
- */
+/* A slot of the search's own, written by whoever queues a callback: they run in the order of their calls. */
 static inline uint32_t calls_slot(const struct fl_search *s)
 {
 	return s->config.slots;
@@ -202,6 +197,10 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step);
 void fl_race_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
 /* The event under way is over: all that it touched is known, and so its races. */
 void fl_race_finish(struct fl_search *s);
+/* Has all that comes before this call, and that its callback waits for, been done? */
+bool fl_race_may_call(const struct fl_search *s, uint32_t call);
+/* The call of the callback at this slot, plus one; 0: none. */
+uint32_t fl_race_call_of(const struct fl_search *s, uint32_t slot);
 void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step);
 /* Does what process p does where it sleeps depend on event e? */
 bool fl_race_wakes(const struct fl_search *s, uint32_t p, uint32_t e);

@@ -128,8 +128,8 @@ static void settle(struct fl_search *s, uint32_t e, uint32_t p, uint32_t *clock)
 				races &= ~BIT(q);
 	for (uint32_t left_q = s->conflicts, q; next_bit(&left_q, &q);)
 		join(s, clock, clock_of(s, s->conflict[q]));
-	if (s->config.mode == FL_SEARCH_BOUNDED)
-		races = 0; /* fl_bounded_reverse has seen to them */
+	if (s->config.mode != FL_SEARCH_DPOR)
+		races = 0; /* fl_bounded_event has seen to them, or nobody asks */
 	for (uint32_t left_q = races, q; next_bit(&left_q, &q);)
 		fl_reverse(s, s->conflict[q], e, p, clock);
 	if (s->quiet)
@@ -209,7 +209,7 @@ static void note_touch(struct fl_search *s, uint32_t e, uint32_t p, const struct
 }
 
 /* What a step does to its object, as a range; false: nothing. */
-static bool object_range(const struct fl_search *s, const struct fl_step *step, struct fl_step_range *range)
+static bool object_range(const struct fl_step *step, struct fl_step_range *range)
 {
 	*range = (struct fl_step_range){step->object, 1, FL_TOUCH_WRITE};
 	switch ((enum fl_step_kind)step->kind) {
@@ -225,10 +225,8 @@ static bool object_range(const struct fl_search *s, const struct fl_step *step, 
 	case FL_STEP_UNPARK:
 		range->touch = FL_TOUCH_COUNT;
 		return true;
-	case FL_STEP_BEGIN:
-		*range = (struct fl_step_range){calls_slot(s), 1, FL_TOUCH_READ};
-		return true;
 	case FL_STEP_LOCAL:
+	case FL_STEP_BEGIN:
 	case FL_STEP_END:
 	case FL_STEP_YIELD:
 		break;
@@ -266,13 +264,25 @@ static void note_section(struct fl_search *s, struct event *ev, uint32_t e, unsi
 	ev->section = s->shadow[WORD_SECTION + p];
 	if (step->kind == FL_STEP_BEGIN) {
 		set(s, WORD_NEST + p, nest + 1);
-		if (!nest)
+		if (!nest) {
 			set(s, WORD_SECTION + p, e + 1);
+			ev->sections++;
+		}
 	} else if (step->kind == FL_STEP_END) {
 		set(s, WORD_NEST + p, nest ? nest - 1 : 0);
 		if (nest <= 1)
 			set(s, WORD_SECTION + p, 0);
 	}
+}
+
+/* Numbers that go on from the process's event before this one. */
+static void number(const struct fl_search *s, struct event *ev)
+{
+	const struct event *prev = ev->prev ? &s->event[ev->prev - 1] : NULL;
+
+	ev->nth = prev ? prev->nth + 1 : 0;
+	ev->sections = prev ? prev->sections : 0;
+	ev->stores = prev ? prev->stores : 0;
 }
 
 static void join_last(const struct fl_search *s, uint32_t *clock, uint32_t procs)
@@ -299,14 +309,52 @@ static uint32_t section_at(const struct fl_search *s, uint32_t q, uint32_t f, ui
 	return section;
 }
 
-/* A callback comes after the end of each section that was open when it was queued. */
-static void join_sections(const struct fl_search *s, uint32_t *clock, uint32_t call)
+/* The last event of process q that is, or comes before, event e; plus one. */
+static uint32_t last_before(const struct fl_search *s, uint32_t e, uint32_t q)
+{
+	return clock_of(s, e)[q];
+}
+
+uint32_t fl_race_call_of(const struct fl_search *s, uint32_t slot)
+{
+	return s->shadow[slot_at(s, slot) + SLOT_OWNER];
+}
+
+bool fl_race_may_call(const struct fl_search *s, uint32_t call)
 {
 	for (uint32_t q = 0; q < s->procs; q++) {
-		uint32_t ends;
+		uint32_t f = last_before(s, call, q), section = s->shadow[WORD_SECTION + q], flushed;
 
-		if (section_at(s, q, call, &ends) && ends)
-			join(s, clock, clock_of(s, ends - 1));
+		if (!f)
+			continue;
+		if (section && section <= f)
+			return false;
+		if (!s->event[f - 1].stores)
+			continue;
+		flushed = s->shadow[WORD_LAST + q + s->config.buffers];
+		if (!flushed || s->event[flushed - 1].nth + 1 < s->event[f - 1].stores)
+			return false;
+	}
+	return true;
+}
+
+/* What the callback of this call has waited for comes before it. */
+static void join_awaited(const struct fl_search *s, uint32_t *clock, uint32_t call)
+{
+	for (uint32_t q = 0; q < s->procs; q++) {
+		uint32_t f = last_before(s, call, q), e;
+
+		if (!f)
+			continue;
+		if (section_at(s, q, f, &e) && e)
+			join(s, clock, clock_of(s, e - 1));
+		if (!s->event[f - 1].stores)
+			continue;
+		e = s->shadow[WORD_LAST + q + s->config.buffers];
+		while (e && s->event[e - 1].nth + 1 > s->event[f - 1].stores)
+			e = s->event[e - 1].prev;
+		if (e)
+			join(s, clock, clock_of(s, e - 1));
 	}
 }
 
@@ -336,22 +384,24 @@ void fl_race_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	ev->object = step->object;
 	ev->wide = step->wide;
 	ev->queues = false;
+	number(s, ev);
 	note_section(s, ev, e, p, step);
 	if (step->kind == FL_STEP_CALLBACK)
 		s->callbacks = p + 1;
-	if (object_range(s, step, &object) && !keep_range(s, &object))
+	if (object_range(step, &object) && !keep_range(s, &object))
 		return;
 	for (uint32_t r = 0; r < step->ranges; r++) {
 		if (!keep_range(s, &step->range[r]))
 			return;
 		ev->queues |= step->range[r].touch == FL_TOUCH_QUEUE;
+		ev->stores += step->range[r].touch == FL_TOUCH_BUFFER;
 	}
 	if (ev->queues && !keep_range(s, &(struct fl_step_range){calls_slot(s), 1, FL_TOUCH_WRITE}))
 		return;
 	if (step->kind == FL_STEP_CALLBACK) {
 		ev->queued = s->shadow[slot_at(s, object.slot) + SLOT_OWNER];
 		if (ev->queued)
-			join_sections(s, clock, ev->queued - 1);
+			join_awaited(s, clock, ev->queued - 1);
 	}
 	range = s->ranges.at;
 	for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
@@ -394,7 +444,7 @@ void fl_race_finish(struct fl_search *s)
 	clock = clock_of(s, e);
 	if (s->config.mode == FL_SEARCH_BOUNDED)
 		fl_bounded_event(s, e, clock);
-	else if ((ev->awaited & BIT(ev->proc)) && ev->kind == FL_STEP_LOCAL)
+	else if (s->config.mode == FL_SEARCH_DPOR && (ev->awaited & BIT(ev->proc)) && ev->kind == FL_STEP_LOCAL)
 		for (uint32_t r = ev->ranges; r < s->ranges.n; r++)
 			reverse_hidden(s, e, ev->proc, clock, (struct fl_step_range *)s->ranges.at + r);
 	if (s->conflicts || s->quiet)
@@ -411,7 +461,7 @@ static void waiting_bounded(struct fl_search *s, uint32_t e, uint32_t p, const s
 	s->event[e].wide = step->wide;
 	s->event[e].queues = false;
 	s->event[e].queued = 0;
-	if (object_range(s, step, &object))
+	if (object_range(step, &object))
 		fl_bounded_waiting(s, e, p, clock, &object, 1);
 	fl_bounded_waiting(s, e, p, clock, step->range, step->ranges);
 }
@@ -440,7 +490,7 @@ void fl_race_waiting(struct fl_search *s, unsigned p, const struct fl_step *step
 		for (uint32_t r = 0; r < step->ranges; r++)
 			reverse_hidden(s, e, p, clock, &step->range[r]);
 		break;
-	case FL_STEP_CALLBACK: /* the other order of begin and call is explored for itself */
+	case FL_STEP_CALLBACK: /* what it waits for comes before its call */
 	case FL_STEP_TRYLOCK:
 	case FL_STEP_UNLOCK:
 	case FL_STEP_PARK:

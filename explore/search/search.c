@@ -80,8 +80,6 @@ static bool set_up(struct fl_search *s, const struct fl_search_config *config)
 	words = WORD_SLOTS + ((size_t)config->slots + 1) * s->slot_words;
 	if (words > UINT32_MAX)
 		return fl_search_fail(s, "%u slots are too many", config->slots);
-	if (!finds_races(s))
-		words = WORD_SLOTS;
 	s->shadow = calloc(words, sizeof(*s->shadow));
 	s->change = calloc((size_t)config->preemptions + 1, sizeof(*s->change));
 	if (!s->shadow || !s->change)
@@ -139,6 +137,10 @@ bool fl_search_begin(struct fl_search *s, uint32_t *keep)
 		fl_search_end(s, 0, NULL);
 	if (s->stats.error)
 		return false;
+	if (!searches_all(s) && s->undo.n) {
+		fl_race_undo(s, 0);
+		s->ranges.n = 0;
+	}
 	if (searches_all(s) ? !fl_dpor_advance(s) : !fl_pick_begin(s))
 		return false;
 	if (s->loaded) {
@@ -174,6 +176,8 @@ static void note_node(struct fl_search *s, uint32_t enabled)
 	memset(ev, 0, sizeof(*ev));
 	ev->enabled = enabled;
 	ev->choices = (uint32_t)s->choices.n;
+	ev->undo = (uint32_t)s->undo.n;
+	ev->ranges = (uint32_t)s->ranges.n;
 }
 
 /* p takes the step at node n; what the node has is filled in. */
@@ -257,16 +261,32 @@ void fl_search_step(struct fl_search *s, unsigned p, const struct fl_step *step)
 	}
 	s->told = true;
 	s->event[s->n - 1].kind = step->kind;
-	if (finds_races(s))
-		fl_race_step(s, p, step);
+	fl_race_step(s, p, step);
 }
 
 void fl_search_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch)
 {
 	if (s->pos <= s->keep || s->fair || !s->told || s->stats.error)
 		return;
-	if (finds_races(s))
-		fl_race_touch(s, slot, n, touch);
+	fl_race_touch(s, slot, n, touch);
+}
+
+bool fl_search_may_call(struct fl_search *s, uint32_t slot, bool due)
+{
+	uint32_t call;
+
+	if (s->pos < s->keep || s->fair || s->stats.error)
+		return due;
+	fl_race_finish(s);
+	call = fl_race_call_of(s, slot);
+	return call ? fl_race_may_call(s, call - 1) : due;
+}
+
+uint32_t fl_search_sections(const struct fl_search *s, uint32_t slot, unsigned p)
+{
+	uint32_t call = fl_race_call_of(s, slot), f = call ? clock_of(s, call - 1)[p] : 0;
+
+	return f ? s->event[f - 1].sections : 0;
 }
 
 unsigned fl_search_choose(struct fl_search *s, unsigned n)
@@ -309,7 +329,7 @@ void fl_search_end(struct fl_search *s, uint32_t waiting, const struct fl_step p
 		s->stats.choice_points += last->choice_points;
 	if (length > s->stats.longest)
 		s->stats.longest = length;
-	if (!finds_races(s) || s->fair || !pending || !fl_search_grow(s, s->n + 1))
+	if (!searches_all(s) || s->fair || !pending || !fl_search_grow(s, s->n + 1))
 		return;
 	for (uint32_t left_p = waiting, p; next_bit(&left_p, &p);)
 		fl_race_waiting(s, p, &pending[p]);

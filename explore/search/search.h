@@ -17,9 +17,11 @@
  *   lock      enabled while the lock is free. The last lock step of another process races with it, whatever lies between
  *             unlock and lock; the unlock does not (the lock could not go before it).
  *   park      enabled while a wake-up is due. Unparks do not depend on each other; each races with the park.
- *   callback  enabled when its grace period is over: when the sections that were open when it was queued have ended. So the
- *             begin of a section depends on the steps that queue callbacks, and they on each other; an end that a callback
- *             waited for comes before it, and is no race.
+ *   callback  waits for the sections whose begin comes before its call, and for nobody else: that is, comes before it in every
+ *             equivalent run. In a run where a begin merely went earlier the callback does not wait for that section, for in
+ *             another one that is equivalent the call went first. So begin and call do not depend on each other, and whether a
+ *             callback may go is the search's to say (fl_search_may_call). Likewise it waits for the stores that come before
+ *             its call to leave their buffers. Callbacks run in the order of their calls, which so depend on each other
  *   flush     a buffer's step, enabled by the store that filled the entry: that orders the two, and is no race. A step that
  *             waits for its own buffer to be empty comes after all its steps so far (`after`), and that is no race either
  *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.
@@ -86,6 +88,7 @@ struct fl_search_config {
 	enum fl_search_mode mode;
 	unsigned procs;
 	uint32_t slots;       /* numbers below this */
+	unsigned buffers;     /* TSO: process p's buffer is process p + buffers; 0: there are none */
 	uint32_t preemptions; /* BOUNDED: at most; PCT: the depth less one */
 	uint64_t runs;        /* PCT, RANDOM: how many */
 	uint64_t seed;
@@ -118,6 +121,13 @@ int fl_search_next(struct fl_search *s, uint32_t enabled, const struct fl_step p
 void fl_search_step(struct fl_search *s, unsigned p, const struct fl_step *step);
 /* The step under way also touches these (it frees them, say). */
 void fl_search_touch(struct fl_search *s, uint32_t slot, uint32_t n, enum fl_touch touch);
+/*
+ * May the callback at this slot go? due: what a grace period that looks at the order in which things went would say; it is the
+ * answer where the search keeps no order (in the fair part of a run).
+ */
+bool fl_search_may_call(struct fl_search *s, uint32_t slot, bool due);
+/* How many sections of process p the callback at this slot comes after: its first so many. */
+uint32_t fl_search_sections(const struct fl_search *s, uint32_t slot, unsigned p);
 /* The step under way is one of n alternatives: which one. Each is run. */
 unsigned fl_search_choose(struct fl_search *s, unsigned n);
 /*

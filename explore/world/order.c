@@ -6,8 +6,8 @@
  *   atomics    a release store, or a read-modify-write, before an acquire load or read-modify-write that sees it or what a
  *              read-modify-write made of it. A relaxed store ends that. Relaxed accesses order nothing, fences aside
  *   parker     unpark before the park that it ends
- *   sections   the end of one that began before an fl_rcu_call before its callback, and of no other; fl_rcu_call before its
- *              callback, and before sections that begin after that; callbacks before the end of an fl_rcu_barrier
+ *   sections   their ends before callbacks that wait for them (see explore/search/search.h); fl_rcu_call before its callback;
+ *              callbacks before the end of an fl_rcu_barrier. A section that happens to begin later is not ordered by that
  *   setup      before everything: what it does is not looked at
  *
  * No locks: one OS thread.
@@ -94,33 +94,29 @@ static void fence(unsigned p)
 }
 
 /*
- * Where the ends are kept that a callback comes after: at its head's second word. Its call is kept at the first. A section
- * that began after the call may have ended by now, too, but it need not have: the search does not order the two.
+ * The ends of each fiber's sections, as far as there is room. Not in snapshots: what a run has of them so far, which
+ * fl_order.ended tells, is what runs that begin like it have.
  */
-static const void *ends_of(const volatile void *head)
-{
-	return (const void *)&((const struct fl_rcu_head *)(uintptr_t)head)->fn;
-}
-
-static void call(unsigned p, const volatile void *head)
-{
-	give(ends_of(head), &fl_order.sections, false);
-	release(p, head, true);
-}
+#define ENDS 128
+static struct fl_clock ends[FL_WORLD_FIBERS][ENDS];
 
 static void end_section(unsigned p)
 {
-	uint64_t others;
-	const struct fl_rcu_head *head = fl_fiber_callback_queue(fl_world.thread[p].fiber, &others);
-
-	join(&fl_order.sections, &fl_order.now[p]);
-	for (; head && !fl_memory_is_freed(head, sizeof(*head)); head = head->link) {
-		if (others)
-			others--;
-		else
-			give(ends_of(head), &fl_order.now[p], true);
-	}
+	ends[p][fl_order.ended[p]++ % ENDS] = fl_order.now[p];
 	tick(p);
+}
+
+/* Which sections of q the callback comes after is the search's to say: all of those, and no other, had to end. */
+static void join_ends(unsigned p, unsigned q, const volatile void *head)
+{
+	uint32_t slot, n, sections;
+
+	fl_memory_slots((const void *)(uintptr_t)head, 1, &slot, &n);
+	sections = fl_search_sections(fl_world.search, slot, q);
+	if (sections > fl_order.ended[q])
+		sections = fl_order.ended[q];
+	if (sections && fl_order.ended[q] - sections < ENDS)
+		join(&fl_order.now[p], &ends[q][(sections - 1) % ENDS]);
 }
 
 static void callback(unsigned p, const struct fl_fiber_point *point)
@@ -129,11 +125,10 @@ static void callback(unsigned p, const struct fl_fiber_point *point)
 
 	join(&fl_order.callbacks, &fl_order.now[p]); /* of those before */
 	tick(p);
-	acquire(p, ends_of(point->address));
-	if (called) {
+	for (unsigned q = 0; q < fl_world.fibers; q++)
+		join_ends(p, q, point->address);
+	if (called)
 		join(&fl_order.now[p], called);
-		join(&fl_order.queued, called);
-	}
 }
 
 /* Who comes to the end of a callback has not begun the next one. */
@@ -162,13 +157,8 @@ static void synchronize(unsigned p, const struct fl_fiber_point *point, bool buf
 	case FL_ACCESS_RMW:
 	case FL_ACCESS_UNLOCK:
 	case FL_ACCESS_UNPARK:
-		release(p, point->address, true);
-		break;
 	case FL_ACCESS_RCU_CALL:
-		call(p, point->address);
-		break;
-	case FL_ACCESS_BEGIN:
-		join(&fl_order.now[p], &fl_order.queued);
+		release(p, point->address, true);
 		break;
 	case FL_ACCESS_END:
 		end_section(p);
@@ -180,6 +170,7 @@ static void synchronize(unsigned p, const struct fl_fiber_point *point, bool buf
 		barrier(p);
 		break;
 	case FL_ACCESS_LOAD:
+	case FL_ACCESS_BEGIN:
 	case FL_ACCESS_OTHER:
 	case FL_ACCESS_COUNT:
 	case FL_ACCESS_COPY:

@@ -29,8 +29,7 @@ struct fl_order {
 	struct fl_clock now[FL_WORLD_FIBERS];      /* of each fiber */
 	struct fl_clock acquired[FL_WORLD_FIBERS]; /* what its relaxed loads would give it at a fence */
 	struct fl_clock released[FL_WORLD_FIBERS]; /* what its relaxed stores give, since its last fence */
-	struct fl_clock sections;                  /* the ends of sections so far */
-	struct fl_clock queued;                    /* the calls whose callbacks have begun */
+	uint32_t ended[FL_WORLD_FIBERS];           /* how many sections each has ended */
 	struct fl_clock callbacks;                 /* the callbacks that are over */
 	uint32_t log;                              /* entries in the log of changes */
 };

@@ -311,6 +311,7 @@ static struct fl_search *make_search(const char **error)
 		.mode = modes[o->search],
 		.procs = fl_world.procs,
 		.slots = fl_memory_number(),
+		.buffers = fl_tso_on() ? fl_world.fibers : 0,
 		.preemptions = o->preemptions,
 		.runs = o->schedules,
 		.seed = o->seed,

@@ -122,7 +122,7 @@ static bool is_due(unsigned p)
 		point->address = head;
 		describe_fiber(p);
 	}
-	return due;
+	return head && fl_search_may_call(fl_world.search, fl_run.pending[p].object, due);
 }
 
 static bool is_ready(unsigned p)

@@ -5,9 +5,9 @@
  *
  *   forward   a load sees its own fiber's newest entry for that word. Where it meets a part of one it waits until the
  *             buffer is empty
- *   drain     read-modify-writes, fences, seq_cst stores, copies, locks, unlocks, wake-ups, fl_rcu_call and the end of a
- *             section wait until the buffer of their fiber is empty. So a callback finds what was stored in the sections
- *             that it waited for
+ *   drain     read-modify-writes, fences, seq_cst stores, copies, locks, unlocks, wake-ups and fl_rcu_call wait until the
+ *             buffer of their fiber is empty. The begin and the end of a section do not: in liburcu, too, they are plain
+ *             accesses. A callback waits for the stores that come before its call to leave their buffers
  *
  * Each entry has a slot of its own, so that the search knows that a store comes before its flush, and that nothing else of
  * its fiber needs to.
@@ -61,6 +61,7 @@ static bool drains(const struct fl_fiber_point *point)
 		return point->site->order == FL_ORDER_SEQ;
 	case FL_ACCESS_LOAD:
 	case FL_ACCESS_BEGIN:
+	case FL_ACCESS_END:
 	case FL_ACCESS_YIELD:
 	case FL_ACCESS_CALLBACK:
 		return false;

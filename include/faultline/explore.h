@@ -19,6 +19,8 @@
  * and what fl_explore_keep names. It is put back before each run; nothing else is. A thread must do the same whenever it
  * sees the same: no clock, no random numbers, no input.
  *
+ * fl_rcu_barrier is for setup and finish. In a thread it works, but not every order of it and of calls is explored.
+ *
  * One exploration at a time in a process; everything here is called on one OS thread.
  */
 #ifndef FAULTLINE_EXPLORE_H

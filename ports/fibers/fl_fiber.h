@@ -179,8 +179,6 @@ FL_NORETURN void fl_fiber_abandon(void);
 void fl_fiber_callbacks(void *unused);
 /* Whether the first callback queued may run now; *head: which, or NULL. */
 bool fl_fiber_callback_due(const struct fl_rcu_head **head);
-/* The callbacks queued, by their links; so many (*others) of the first do not wait for the section that f is in. */
-const struct fl_rcu_head *fl_fiber_callback_queue(const struct fl_fiber *f, uint64_t *others);
 /* Whether an fl_rcu_barrier at a point may go on. */
 bool fl_fiber_barrier_over(const struct fl_fiber_point *point);
 /* Outside: run the callbacks that may run, unless one is under way. */

@@ -89,12 +89,6 @@ bool fl_fiber_callback_due(const struct fl_rcu_head **head)
 	return rcu.first && is_due();
 }
 
-const struct fl_rcu_head *fl_fiber_callback_queue(const struct fl_fiber *f, uint64_t *others)
-{
-	*others = f->mark > rcu.taken ? f->mark - rcu.taken : 0;
-	return rcu.first;
-}
-
 bool fl_fiber_barrier_over(const struct fl_fiber_point *point)
 {
 	return rcu.done >= point->value;
