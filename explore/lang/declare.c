@@ -96,7 +96,7 @@ static const struct setting {
 
 void fl_sc_guess_declarations(struct fl_sc_guess *g)
 {
-	static const char *const words[] = {"map",    "place",     "var",   "uffd", "thread",
+	static const char *const words[] = {"map",    "place",     "var",   "uffd",   "thread",
 					    "always", "sometimes", "never", "oddity", NULL};
 
 	for (const struct setting *setting = settings; setting->name; setting++)
@@ -196,7 +196,7 @@ static void no_map_option(struct fl_sc_parser *p, const struct fl_sc_map *m)
 		p, t,
 		"expected an option of the mapping (anon, shmem, hugetlb, file, private, shared, pages=, prot=, at=, "
 		"noreserve, stack, locked), found '%.*s'%s",
-		(int)t->length, t->text, hint);
+		fl_sc_shown(t), t->text, hint);
 }
 
 static bool at_line_end(struct fl_sc_parser *p)

@@ -11,16 +11,37 @@
 
 #include "explore/lang/lang.h"
 
+/* Of a character of several bytes, not the first one. */
+static bool continues(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+#define BEFORE \
+	60 /* bytes of a line that are shown before the place, and from there on: a line may be a megabyte long */
+#define AFTER 40
+
 /* The line of the text, and a caret under the place: as many tabs as there are before it, so that it lines up. */
 static void show(FILE *f, const char *text, struct fl_place place)
 {
+	size_t at = place.column - 1, from = 0, length, to;
+
 	for (unsigned line = 1; line < place.line; text++)
 		line += *text == '\n';
-	fprintf(f, "  %.*s\n  ", (int)strcspn(text, "\r\n"), text);
-	for (unsigned column = 1; column < place.column; column++, text++) {
-		/* Of a character of several bytes, one column. */
-		if (((unsigned char)*text & 0xc0) != 0x80)
-			fputc(*text == '\t' ? '\t' : ' ', f);
+	length = to = strcspn(text, "\r\n");
+	if (at > BEFORE)
+		from = at - BEFORE;
+	while (from && continues(text[from]))
+		from--;
+	if (length > at + AFTER)
+		to = at + AFTER;
+	while (to < length && continues(text[to]))
+		to++;
+	fprintf(f, "  %s%.*s%s\n  %s", from ? "..." : "", (int)(to - from), text + from, to < length ? "..." : "",
+		from ? "   " : "");
+	for (size_t i = from; i < at; i++) {
+		if (!continues(text[i]))
+			fputc(text[i] == '\t' ? '\t' : ' ', f);
 	}
 	fputs("^\n", f);
 }
@@ -76,9 +97,9 @@ void fl_sc_expected(struct fl_sc_parser *p, const char *what)
 	if (t->kind == FL_SC_T_NEWLINE)
 		fl_sc_fail(p, t, "expected %s, found the end of the line", what);
 	if (instead)
-		fl_sc_fail(p, t, "expected %s, found '%.*s' (here one writes '%s')", what, (int)t->length, t->text,
+		fl_sc_fail(p, t, "expected %s, found '%.*s' (here one writes '%s')", what, fl_sc_shown(t), t->text,
 			   instead);
-	fl_sc_fail(p, t, "expected %s, found '%.*s'", what, (int)t->length, t->text);
+	fl_sc_fail(p, t, "expected %s, found '%.*s'", what, fl_sc_shown(t), t->text);
 }
 
 #define GUESS 32

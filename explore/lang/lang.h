@@ -109,6 +109,12 @@ struct fl_sc_parser {
 	char *error;
 };
 
+/* How many bytes of a token a message shows: it may be very long. */
+static inline int fl_sc_shown(const struct fl_sc_token *t)
+{
+	return t->length < 40 ? (int)t->length : 40;
+}
+
 /* Errors (error.c). Neither returns. */
 FL_PRINTF(3, 4)
 FL_NORETURN void fl_sc_fail(struct fl_sc_parser *p, const struct fl_sc_token *t, const char *format, ...);

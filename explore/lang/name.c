@@ -159,10 +159,10 @@ static void unknown(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigne
 	}
 	hint = fl_sc_guess_end(&guess);
 	if (kinds == FL_SC_N_PROCESS)
-		fl_sc_fail(p, t, "nobody forks '%.*s'%s", (int)t->length, t->text, hint);
+		fl_sc_fail(p, t, "nobody forks '%.*s'%s", fl_sc_shown(t), t->text, hint);
 	if (kinds & FL_SC_N_RESULT)
-		fl_sc_fail(p, t, "nobody binds or declares '%.*s'%s", (int)t->length, t->text, hint);
-	fl_sc_fail(p, t, "there is no %s '%.*s'%s", kind_name(kinds), (int)t->length, t->text, hint);
+		fl_sc_fail(p, t, "nobody binds or declares '%.*s'%s", fl_sc_shown(t), t->text, hint);
+	fl_sc_fail(p, t, "there is no %s '%.*s'%s", kind_name(kinds), fl_sc_shown(t), t->text, hint);
 }
 
 /* NULL while names are still being learnt. */
@@ -201,13 +201,14 @@ static void find_place(const struct fl_scenario *s, struct fl_sc_map *m, const b
 	m->page = room_below(m);
 	while (moved) {
 		moved = false;
-		for (size_t i = 0; i < s->maps && !moved; i++) {
+		for (size_t i = 0; i < s->maps; i++) {
 			const struct fl_sc_map *o = &s->map[i];
 
-			moved = placed[i] && m->page < o->page + o->pages + room_below(m) &&
-				o->page < m->page + m->pages + room_below(o);
-			if (moved)
-				m->page = o->page + o->pages + room_below(m);
+			if (!placed[i] || m->page >= o->page + o->pages + room_below(m) ||
+			    o->page >= m->page + m->pages + room_below(o))
+				continue;
+			m->page = o->page + o->pages + room_below(m);
+			moved = true;
 		}
 	}
 }

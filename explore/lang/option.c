@@ -41,7 +41,7 @@ int fl_sc_parse_prot(struct fl_sc_parser *p)
 		int bit = !letter ? 0 : *letter == 'r' ? FL_PROT_READ : *letter == 'w' ? FL_PROT_WRITE : FL_PROT_EXEC;
 
 		if (!bit || prot & bit)
-			fl_sc_fail(p, t, "expected %s, found '%.*s'", expected, (int)t->length, t->text);
+			fl_sc_fail(p, t, "expected %s, found '%.*s'", expected, fl_sc_shown(t), t->text);
 		prot |= bit;
 	}
 	return prot;
@@ -73,7 +73,7 @@ uint64_t fl_sc_parse_modes(struct fl_sc_parser *p)
 		uint64_t mode = (uint64_t)fl_sc_expect_one(p, fl_sc_mode_words, "a mode (missing, wp, minor)");
 
 		if (modes & mode)
-			fl_sc_fail(p, t, "'%.*s' is there twice", (int)t->length, t->text);
+			fl_sc_fail(p, t, "'%.*s' is there twice", fl_sc_shown(t), t->text);
 		modes |= mode;
 	} while (fl_sc_word_find(fl_sc_mode_words, fl_sc_peek(p)));
 	return modes;
@@ -206,7 +206,7 @@ static void guess(struct fl_sc_parser *p, unsigned options, const char *expected
 	}
 	hint = fl_sc_guess_end(&g);
 	if (t->kind == FL_SC_T_WORD && *hint)
-		fl_sc_fail(p, t, "expected %s, found '%.*s'%s", expected, (int)t->length, t->text, hint);
+		fl_sc_fail(p, t, "expected %s, found '%.*s'%s", expected, fl_sc_shown(t), t->text, hint);
 	fl_sc_expected(p, expected);
 }
 
@@ -235,7 +235,7 @@ void fl_sc_parse_options(struct fl_sc_parser *p, struct fl_sc_statement *st)
 		if (!one)
 			guess(p, row->options & ~seen, list(p, row->options & ~seen, "the end of the statement"));
 		if (seen & one)
-			fl_sc_fail(p, t, "'%.*s' is there twice", (int)t->length, t->text);
+			fl_sc_fail(p, t, "'%.*s' is there twice", fl_sc_shown(t), t->text);
 		seen |= one;
 		take(p, st, one);
 	}

@@ -215,7 +215,7 @@ static void unknown(struct fl_sc_parser *p, const struct fl_sc_token *t)
 	if (t->kind != FL_SC_T_WORD)
 		fl_sc_expected(p, p->blocks ? "a statement or '}'" : "a statement, a thread or a property");
 	fl_sc_fail(p, t, "expected %s, found '%.*s'%s",
-		   p->blocks ? "a statement" : "a statement, a thread or a property", (int)t->length, t->text, hint);
+		   p->blocks ? "a statement" : "a statement, a thread or a property", fl_sc_shown(t), t->text, hint);
 }
 
 /* The word of a statement, which is taken. Advice is a statement's word, too. */

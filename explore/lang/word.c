@@ -167,7 +167,7 @@ int64_t fl_sc_expect_one(struct fl_sc_parser *p, const struct fl_sc_word *table,
 		fl_sc_guess_begin(&guess, t);
 		for (; table->name; table++)
 			fl_sc_guess_word(&guess, table->name);
-		fl_sc_fail(p, t, "expected %s, found '%.*s'%s", what, (int)t->length, t->text, fl_sc_guess_end(&guess));
+		fl_sc_fail(p, t, "expected %s, found '%.*s'%s", what, fl_sc_shown(t), t->text, fl_sc_guess_end(&guess));
 	}
 	fl_sc_next(p);
 	return word->value;

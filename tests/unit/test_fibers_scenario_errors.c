@@ -166,6 +166,7 @@ static void test_errors(void **state)
 
 static void test_caret(void **state)
 {
+	static char text[8000];
 	char *error;
 
 	(void)state;
@@ -176,6 +177,15 @@ static void test_caret(void **state)
 	free(error);
 	assert_null(fl_scenario_read("/nowhere/x.fl", &error));
 	assert_string_equal(error, "/nowhere/x.fl: No such file or directory\n");
+	free(error);
+
+	/* What is shown of a long line is short. */
+	memset(text, ' ', sizeof(text));
+	memcpy(text, "map", 3);
+	snprintf(text + 5000, sizeof(text) - 5000, "A %02000d", 7);
+	assert_null(fl_scenario_parse("long.fl", text, &error));
+	assert_true(strlen(error) < 400 && strstr(error, "long.fl:1:5003: ") && strstr(error, "\n  ... "));
+	assert_true(strstr(error, "A 0000") && strstr(error, "000...\n"));
 	free(error);
 }
 
