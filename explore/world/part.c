@@ -180,7 +180,7 @@ const char *fl_part_read_counts(struct fl_explore_report *r, const char *state)
 	if (sscanf(state + sizeof(state_name) - 1,
 		   "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu32 "%n",
 		   &t.schedules, &t.cut, &t.over, &t.events, &t.replayed, &t.choice_points, &t.longest, &n) != 7)
-		return ""; /* no state of the search either, and it will say so */
+		return state; /* no state of the search, and it will say so */
 	sum(r, &t);
 	state += sizeof(state_name) - 1 + (size_t)n;
 	return *state == '\n' ? state + 1 : state;

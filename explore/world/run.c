@@ -522,17 +522,35 @@ static bool is_for_jobs(const struct fl_explore_options *o)
 	return o->jobs > 1 || (o->state && fl_part_is_state(o->state));
 }
 
+/* More would only be slow: no run has so many steps. */
+#define CHANGES_MAX 100000
+
+/* NULL, or what is wrong. */
+static const char *check(const struct fl_explore_options *o)
+{
+	if (o->search > FL_EXPLORE_RANDOM)
+		return "no such search";
+	if (o->memory > FL_EXPLORE_TSO)
+		return "no such memory model";
+	if (o->search == FL_EXPLORE_PCT && o->preemptions > CHANGES_MAX)
+		return "PCT changes priorities at most 100,000 times";
+	return NULL;
+}
+
 int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
 	       struct fl_explore_report *report, char **error)
 {
+	const char *wrong;
 	char *unwanted = NULL;
 	int err;
 
+	memset(report, 0, sizeof(*report));
 	if (!error)
 		error = &unwanted;
 	*error = NULL;
-	if (fl_world.active || options->search > FL_EXPLORE_RANDOM)
-		return fail(error, -FL_EINVAL, fl_world.active ? "an exploration is under way" : "no such search");
+	wrong = fl_world.active ? "an exploration is under way" : check(options);
+	if (wrong)
+		return fail(error, -FL_EINVAL, wrong);
 	if (is_for_jobs(options)) {
 		err = try_first(test, options, report, error);
 		if (!err && !report->complete && report->schedules && (!report->findings || options->keep_going)) {

@@ -204,16 +204,21 @@ uint32_t fl_step_waiting(void)
 	return waiting;
 }
 
+/* However short the runs that are searched: who is to get anywhere in fewer steps than this? */
+#define PATIENCE_MIN 1000u
+
 /* A run that is too long went on fairly. Has it gone far enough? */
 static bool is_too_long(void)
 {
+	uint32_t patience = fl_world.events > PATIENCE_MIN ? fl_world.events : PATIENCE_MIN;
+
 	if (FL_LIKELY(fl_run.steps < fl_world.events))
 		return false;
-	if (fl_run.steps - fl_world.events >= fl_world.events && fl_run.steps - fl_run.last_ended >= fl_world.events) {
+	if (fl_run.steps - fl_world.events >= patience && fl_run.steps - fl_run.last_ended >= patience) {
 		fl_finding_livelock();
 		return true;
 	}
-	if (fl_run.steps >= 16 * (uint64_t)fl_world.events) {
+	if (fl_run.steps >= 16 * (uint64_t)patience) {
 		fl_world.stuck = true;
 		return true;
 	}

@@ -13,7 +13,8 @@
  *
  * The program under test is C code over fl_port.h: the engine, or an embedder's own. It is linked with
  * libfaultline-explore.a, which has the engine, the soft machine, the fibers port and the explorer. Code compiled
- * with -fsanitize=thread (and linked without) has its plain accesses watched as well, so that a data race is a finding.
+ * with -fsanitize=thread (and linked without) has its plain accesses watched as well, so that a data race is a finding;
+ * but for what memcpy, memset and memmove do.
  *
  * What the threads share lies in explored memory: what setup and the threads get from fl_port_alloc or fl_explore_alloc,
  * and what fl_explore_keep names. It is put back before each run; nothing else is. A thread must do the same whenever it
@@ -150,7 +151,11 @@ struct fl_explore_options {
 	uint64_t schedules;   /* stop after so many runs; 0: when all are done */
 	uint32_t preemptions; /* see enum fl_explore_search */
 	uint64_t seed;
-	uint32_t events;      /* a run longer than this goes on under a fair scheduler; 0: 20,000 */
+	/*
+	 * A run longer than this goes on under a fair scheduler, and is a live-lock if there nobody ends an operation in as
+	 * many steps again, or 1000. 0: 20,000.
+	 */
+	uint32_t events;
 	uint32_t alloc_fails; /* at most so many allocations of a run fail, each in turn; 0: none */
 	bool no_plain;        /* do not watch plain accesses */
 	bool keep_going;      /* do not stop at the first finding; the first of each kind and text is kept */
@@ -199,12 +204,13 @@ struct fl_explore_report {
 	size_t findings, outcomes;
 	struct fl_explore_finding *finding;
 	struct fl_explore_seen *outcome; /* in the order of their text */
-	char *state;                     /* NULL if it is complete */
+	char *state; /* to go on from, if progress (or, with jobs, a finding) has stopped it; or NULL */
 };
 
 /*
- * Explore. 0 with *report filled in (also when there are findings), or -FL_EINVAL (a run id or state that is not this
- * test's: report->finding is empty and *error, if error is not NULL, a text to free), or -FL_ENOMEM.
+ * Explore. 0 with *report filled in (also when there are findings), or -FL_EINVAL (options that make no sense, a run id or
+ * state that is not this test's, a test that does not repeat itself), or -FL_ENOMEM: then the report is empty, and
+ * *error, if error is not NULL, a text to free.
  */
 int fl_explore(const struct fl_explore_test *test, const struct fl_explore_options *options,
 	       struct fl_explore_report *report, char **error);
