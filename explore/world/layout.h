@@ -35,8 +35,10 @@
 #define FL_MEMORY_SLOT_SHIFT 2
 /* All that lies outside of explored memory is one slot. 0 is none. */
 #define FL_SLOT_ELSEWHERE 1u
-#define FL_SLOT_BUFFERS 2u /* entries of store buffers: 16 for each of 13 fibers */
-#define FL_SLOT_FIRST (FL_SLOT_BUFFERS + 16 * 13)
+#define FL_SLOT_BUFFERS 2u                        /* entries of store buffers: 16 for each of 13 fibers */
+#define FL_SLOT_CALLS (FL_SLOT_BUFFERS + 16 * 13) /* how many calls for callbacks there were */
+#define FL_SLOT_DONE (FL_SLOT_CALLS + 1)          /* and how many callbacks are over: what fl_rcu_barrier asks */
+#define FL_SLOT_FIRST (FL_SLOT_DONE + 1)
 
 enum {
 	FL_HEAP_SETUP,

@@ -12,6 +12,9 @@
  *
  * No locks: one OS thread.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "plain.h"
 
 struct fl_order fl_order;
@@ -94,16 +97,36 @@ static void fence(unsigned p)
 }
 
 /*
- * The ends of each fiber's sections, as far as there is room. Not in snapshots: what a run has of them so far, which
- * fl_order.ended tells, is what runs that begin like it have.
+ * The ends of each fiber's sections. Not in snapshots: what a run has of them so far, which fl_order.ended tells, is what runs
+ * that begin like it have.
  */
-#define ENDS 128
-static struct fl_clock ends[FL_WORLD_FIBERS][ENDS];
+static struct {
+	struct fl_clock *at;
+	uint32_t room;
+} ends[FL_WORLD_FIBERS];
 
 static void end_section(unsigned p)
 {
-	ends[p][fl_order.ended[p]++ % ENDS] = fl_order.now[p];
+	uint32_t n = fl_order.ended[p], room = ends[p].room ? 2 * ends[p].room : 64;
+	struct fl_clock *grown;
+
+	if (n == ends[p].room) {
+		grown = realloc(ends[p].at, room * sizeof(*grown));
+		if (!grown)
+			fl_world_panic(NULL, __FILE__, __LINE__, "no memory to keep the ends of sections");
+		ends[p].at = grown;
+		ends[p].room = room;
+	}
+	ends[p].at[n] = fl_order.now[p];
+	fl_order.ended[p]++;
 	tick(p);
+}
+
+void fl_order_close(void)
+{
+	for (unsigned p = 0; p < FL_WORLD_FIBERS; p++)
+		free(ends[p].at);
+	memset(ends, 0, sizeof(ends));
 }
 
 /* Which sections of q the callback comes after is the search's to say: all of those, and no other, had to end. */
@@ -115,8 +138,8 @@ static void join_ends(unsigned p, unsigned q, const volatile void *head)
 	sections = fl_search_sections(fl_world.search, slot, q);
 	if (sections > fl_order.ended[q])
 		sections = fl_order.ended[q];
-	if (sections && fl_order.ended[q] - sections < ENDS)
-		join(&fl_order.now[p], &ends[q][(sections - 1) % ENDS]);
+	if (sections)
+		join(&fl_order.now[p], &ends[q].at[sections - 1]);
 }
 
 static void callback(unsigned p, const struct fl_fiber_point *point)
@@ -167,7 +190,8 @@ static void synchronize(unsigned p, const struct fl_fiber_point *point, bool buf
 		callback(p, point);
 		break;
 	case FL_ACCESS_BARRIER:
-		barrier(p);
+		if (point->value)
+			barrier(p);
 		break;
 	case FL_ACCESS_LOAD:
 	case FL_ACCESS_BEGIN:

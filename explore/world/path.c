@@ -54,14 +54,18 @@ void fl_path_step(unsigned p, const struct fl_step *st)
 		fl_search_step(fl_world.search, p, st);
 }
 
+void fl_path_touch_slots(uint32_t slot, uint32_t n)
+{
+	if (FL_LIKELY(!w.again))
+		fl_search_touch(fl_world.search, slot, n, FL_TOUCH_WRITE);
+}
+
 void fl_path_touch(const volatile void *p, size_t n)
 {
 	uint32_t slot, count;
 
-	if (w.again)
-		return;
 	fl_memory_slots(p, n, &slot, &count);
-	fl_search_touch(fl_world.search, slot, count, FL_TOUCH_WRITE);
+	fl_path_touch_slots(slot, count);
 }
 
 unsigned fl_path_choose(unsigned n)

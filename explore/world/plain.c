@@ -100,6 +100,7 @@ void fl_plain_close(void)
 			munmap(d.page[i], sizeof(*d.page[i]));
 	for (uint32_t i = 0; i * CLOCKS < d.nclocks; i++)
 		free(d.clocks[i]);
+	fl_order_close();
 	if (fl_plain_seen)
 		munmap(fl_plain_seen, FL_MEMORY_SIZE / GRANULE);
 	free(d.clocks);

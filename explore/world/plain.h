@@ -101,6 +101,7 @@ void fl_plain_describe(void);
 struct fl_clock *fl_plain_sync(const volatile void *p, bool make);
 /* Before *c changes. */
 void fl_plain_log_clock(struct fl_clock *c);
+void fl_order_close(void);
 /* An access of fiber p; false: a race. */
 bool fl_plain_access(unsigned p, const volatile void *at, size_t n, unsigned kind, const void *where);
 

@@ -28,6 +28,11 @@ static void touch(struct fl_step *st, const volatile void *p, size_t n, enum fl_
 	r->touch = how;
 }
 
+static void touch_slot(struct fl_step *st, uint32_t slot, enum fl_touch how)
+{
+	*add_range(st) = (struct fl_step_range){.slot = slot, .n = 1, .touch = how};
+}
+
 static void set_object(struct fl_step *st, enum fl_step_kind kind, const volatile void *p)
 {
 	uint32_t n;
@@ -62,6 +67,7 @@ static void describe(struct fl_step *st, const struct fl_fiber_point *p)
 		touch(st, p->address, p->size, FL_TOUCH_WRITE);
 		break;
 	case FL_ACCESS_RCU_CALL:
+		touch_slot(st, FL_SLOT_CALLS, FL_TOUCH_WRITE);
 		touch(st, p->address, 1, FL_TOUCH_QUEUE);
 		break;
 	case FL_ACCESS_LOCK:
@@ -92,6 +98,8 @@ static void describe(struct fl_step *st, const struct fl_fiber_point *p)
 			st->kind = FL_STEP_CALLBACK;
 		break;
 	case FL_ACCESS_BARRIER:
+		touch_slot(st, p->value ? FL_SLOT_DONE : FL_SLOT_CALLS, FL_TOUCH_READ);
+		break;
 	case FL_ACCESS_OTHER:
 		if (p->address)
 			touch(st, p->address, p->size, FL_TOUCH_READ);
@@ -359,6 +367,9 @@ struct fl_fiber *fl_step_next(void *arg, struct fl_fiber *f, const struct fl_fib
 		return f;
 	fl_plain_proc = -1;
 	p = fl_fiber_id(f) - fl_fiber_id(fl_world.thread[0].fiber);
+	/* The step by which a callback ends. */
+	if (p == fl_world.threads && point && point->site->kind == FL_ACCESS_CALLBACK && !fl_world.prologue)
+		fl_path_touch_slots(FL_SLOT_DONE, 1);
 	if (point) {
 		fl_run.point[p] = *point;
 		fl_run.point_op[p] = fl_run.op[p];

@@ -195,11 +195,16 @@ void fl_rcu_call(struct fl_rcu_head *head, void (*fn)(struct fl_rcu_head *))
 	poke();
 }
 
-static void wait_driven(uint64_t target)
+/* How many were queued is a question to what others do, so it is asked at a point of its own: value 0. */
+static void wait_driven(void)
 {
 	static const struct fl_access_site site = {.what = "fl_rcu_barrier", .kind = FL_ACCESS_BARRIER};
+	struct fl_fiber_point point = {.site = &site, .address = &rcu.done};
 
-	fl_fiber_point(&(struct fl_fiber_point){.site = &site, .address = &rcu.done, .value = target});
+	fl_fiber_point(&point);
+	point.value = rcu.queued;
+	if (point.value)
+		fl_fiber_point(&point);
 }
 
 static void wait_outside(uint64_t target)
@@ -239,7 +244,7 @@ void fl_rcu_barrier(void)
 		return;
 	}
 	if (fl_fiber_driver) {
-		wait_driven(target);
+		wait_driven();
 		return;
 	}
 	while (rcu.done < target) {

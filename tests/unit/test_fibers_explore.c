@@ -195,6 +195,57 @@ static void message_race(void **state)
 	fl_explore_report_free(&r);
 }
 
+static void add_64(struct fl_rcu_head *unused)
+{
+	(void)unused;
+	fl_store(&w.x, fl_load(&w.x) | 64);
+}
+
+static void call_back(void *unused)
+{
+	(void)unused;
+	fl_rcu_call(&w.head, add_64);
+}
+
+static void wait_for_callbacks(void *unused)
+{
+	(void)unused;
+	fl_store(&w.x, 2);
+	fl_rcu_barrier();
+	fl_store(&w.x, 1);
+}
+
+static void setup_barrier(void *unused)
+{
+	(void)unused;
+	keep_all();
+	fl_explore_thread("waiter", wait_for_callbacks, NULL);
+	fl_explore_thread("caller", call_back, NULL);
+}
+
+static void say_x(void *unused)
+{
+	(void)unused;
+	fl_explore_outcome("%u", w.x);
+}
+
+/* It waits for what was queued before it; and what was queued later may run at any time. */
+static void barrier(void **state)
+{
+	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
+	struct fl_explore_report r;
+
+	(void)state;
+	for (int tso = 0; tso < 2; tso++) {
+		options.memory = tso ? FL_EXPLORE_TSO : FL_EXPLORE_SC;
+		r = explore(setup_barrier, say_x, &options);
+		assert_int_equal(r.findings, 0);
+		assert_true(r.complete);
+		assert_true(has_outcome(&r, "1") && has_outcome(&r, "65"));
+		fl_explore_report_free(&r);
+	}
+}
+
 static void dead_lock(void **state)
 {
 	struct fl_explore_options options = {.search = FL_EXPLORE_DPOR};
@@ -340,12 +391,6 @@ static void setup_adders(void *unused)
 		fl_explore_thread("adder", add_one, NULL);
 }
 
-static void say_x(void *unused)
-{
-	(void)unused;
-	fl_explore_outcome("%u", w.x);
-}
-
 static bool stop_soon(void *arg, const struct fl_explore_progress *progress)
 {
 	(void)progress;
@@ -432,17 +477,12 @@ static void wrong_ids(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(store_buffering),
-		cmocka_unit_test(store_buffering_tso),
-		cmocka_unit_test(store_buffers_drain),
-		cmocka_unit_test(waits),
-		cmocka_unit_test(same_again),
-		cmocka_unit_test(stop_and_go_on),
-		cmocka_unit_test(wrong_ids),
-		cmocka_unit_test(message),
-		cmocka_unit_test(message_race),
-		cmocka_unit_test(dead_lock),
-		cmocka_unit_test(random_store_buffering),
+		cmocka_unit_test(store_buffering),     cmocka_unit_test(store_buffering_tso),
+		cmocka_unit_test(store_buffers_drain), cmocka_unit_test(waits),
+		cmocka_unit_test(same_again),          cmocka_unit_test(stop_and_go_on),
+		cmocka_unit_test(wrong_ids),           cmocka_unit_test(message),
+		cmocka_unit_test(message_race),        cmocka_unit_test(barrier),
+		cmocka_unit_test(dead_lock),           cmocka_unit_test(random_store_buffering),
 		cmocka_unit_test(random_dead_lock),
 	};
 
