@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Little concurrent programs, for the tests of the search: a model of what the search is told of, an interpreter, and
- * brute force over all of a program's schedules.
+ * Little concurrent programs, for the tests of the search: a model of what the search is told of, and an interpreter.
  *
  *   program   for each process a list of operations over shared variables, locks, parkers, sections and callbacks
  *   seen      a process's hash of all that it has read; so that the final states tell most schedules apart
  *   trace     the events of a run with what orders them; runs with the same trace are equivalent
+ *   buffer    under TSO, a process for each of the others: it writes the oldest store that waits in it
  *
- * The last process is the callbacks'. No locks: one OS thread.
+ * After the threads comes the callbacks' process; after that come the buffers'. No locks: one OS thread.
  */
 #ifndef FL_TEST_SEARCH_MODEL_H
 #define FL_TEST_SEARCH_MODEL_H
@@ -28,6 +28,8 @@
 #define PROCS 5
 #define THREADS (PROCS - 1)
 #define RCU THREADS
+#define WITH_BUFFERS (2 * PROCS)
+#define ENTRIES 2 /* of a buffer: few, so that it is full at times */
 #define OPS 16
 #define VARS 4
 #define LOCKS 2
@@ -35,7 +37,7 @@
 
 enum op_kind {
 	OP_READ,   /* seen */
-	OP_WRITE,  /* b */
+	OP_WRITE,  /* b; under TSO, into the buffer */
 	OP_ADD,    /* b; seen */
 	OP_COUNT,  /* b */
 	OP_LOCK,   /* a: a lock */
@@ -51,6 +53,9 @@ enum op_kind {
 	OP_ALSO,   /* reads variable a, and touches b as well: adds to it */
 	OP_WIDE,   /* adds one to all variables */
 	OP_YIELD,
+	OP_SEQ, /* b; waits for the buffer to be empty, as do all that follow but OP_PAIR at times, and most of the others */
+	OP_FENCE, /* nothing */
+	OP_PAIR,  /* reads variables 0 and 1; waits for the buffer if one is in it */
 	OP_KINDS
 };
 
@@ -61,23 +66,25 @@ struct op {
 struct program {
 	struct op op[PROCS][OPS];
 	unsigned n[PROCS];
+	bool tso;
 };
 
-/* Slots: variables, locks, parkers, callbacks, the queue of callbacks. */
+/* Slots: variables, locks, parkers, callbacks, the queue of callbacks, entries of buffers. */
 enum {
 	SLOT_LOCK = VARS,
 	SLOT_PARKER = SLOT_LOCK + LOCKS,
 	SLOT_CALL = SLOT_PARKER + PROCS,
 	SLOT_QUEUE = SLOT_CALL + CALLS,
-	SLOTS
+	SLOT_ENTRY,
+	SLOTS = SLOT_ENTRY + PROCS * ENTRIES
 };
 
 #define TRACE 64
-#define EVENT_RANGES 8
+#define EVENT_RANGES 4
 
 struct event_ranges {
 	struct fl_step_range range[EVENT_RANGES];
-	uint8_t n, proc, index, wide;
+	uint8_t n, proc, wide;
 };
 
 struct world {
@@ -85,18 +92,27 @@ struct world {
 	uint8_t owner[LOCKS]; /* plus one */
 	uint8_t token[PROCS];
 	uint8_t nest[PROCS];
-	uint8_t queued[CALLS]; /* callbacks that wait, in order */
-	uint8_t blockers[CALLS];
+	uint8_t queued[CALLS];   /* callbacks that wait, in order */
+	uint8_t blockers[CALLS]; /* the sections that each waits for; and how many stores of each process */
+	uint8_t awaited[CALLS][PROCS];
 	uint8_t calls, body, call; /* how many wait; what is left of the one that runs, and which */
+	uint8_t stores[PROCS];     /* in the buffer; which are: */
+	uint8_t entry_var[PROCS][ENTRIES], entry_value[PROCS][ENTRIES];
+	uint8_t first[PROCS];  /* the number of the oldest, modulo ENTRIES */
+	uint8_t drains[PROCS]; /* the next step waits until the buffer is empty */
+	uint8_t unused[4];     /* all is hashed, so there is no padding */
 	uint32_t var[VARS];
 	uint64_t seen[PROCS];
 };
+FL_STATIC_ASSERT(offsetof(struct world, var) % 8 == 0, "a struct world has no padding");
+FL_STATIC_ASSERT(offsetof(struct world, var) == offsetof(struct world, unused) + 4, "a struct world has no padding");
 
-/* The order among the events of a run. */
+/* The order among the events of a run. Those of a prefix are a prefix of them. */
 struct trace {
 	unsigned n;
 	struct event_ranges event[TRACE];
-	uint8_t clock[TRACE][PROCS];
+	uint8_t clock[TRACE][WITH_BUFFERS];
+	uint64_t sum[TRACE + 1]; /* of hashes, before each event */
 };
 
 FL_UNUSED static uint64_t mix(uint64_t h, uint64_t v)
@@ -108,7 +124,7 @@ FL_UNUSED static uint64_t mix(uint64_t h, uint64_t v)
 
 static const struct op *next_op(const struct program *g, const struct world *w, unsigned p)
 {
-	return w->pc[p] < g->n[p] ? &g->op[p][w->pc[p]] : NULL;
+	return p < RCU && w->pc[p] < g->n[p] ? &g->op[p][w->pc[p]] : NULL;
 }
 
 /* The callbacks' program: for each process's OP_CALL, a names the callback; what it does is in the op that queued it. */
@@ -126,9 +142,25 @@ static void one_range(struct fl_step *s, uint32_t slot, enum fl_touch touch)
 	s->range[s->ranges++] = (struct fl_step_range){slot, 1, touch};
 }
 
+static uint32_t entry_slot(const struct world *w, unsigned p, unsigned i)
+{
+	return SLOT_ENTRY + p * ENTRIES + (w->first[p] + i) % ENTRIES;
+}
+
+static void flush_pending(const struct world *w, unsigned p, struct fl_step *s)
+{
+	if (!w->stores[p])
+		return;
+	s->kind = FL_STEP_FLUSH;
+	s->object = entry_slot(w, p, 0);
+	one_range(s, w->entry_var[p][0], FL_TOUCH_WRITE);
+}
+
 static void rcu_pending(const struct program *g, const struct world *w, struct fl_step *s)
 {
-	if (w->body) {
+	if (w->body == 2 && g->tso) {
+		one_range(s, entry_slot(w, RCU, w->stores[RCU]), FL_TOUCH_BUFFER);
+	} else if (w->body) {
 		one_range(s, call_op(g, w->call)->b, w->body == 2 ? FL_TOUCH_WRITE : FL_TOUCH_READ);
 	} else {
 		s->kind = FL_STEP_CALLBACK;
@@ -142,12 +174,14 @@ static void pending_of(const struct program *g, const struct world *w, unsigned 
 
 	memset(s, 0, sizeof(*s));
 	s->kind = FL_STEP_LOCAL;
-	if (p == RCU) {
+	if (p >= PROCS)
+		flush_pending(w, p - PROCS, s);
+	if (p == RCU)
 		rcu_pending(g, w, s);
-		return;
-	}
 	if (!o)
 		return;
+	if (w->drains[p])
+		s->after = 1u << (PROCS + p);
 	switch ((enum op_kind)o->kind) {
 	case OP_READ:
 	case OP_AWAIT:
@@ -155,6 +189,15 @@ static void pending_of(const struct program *g, const struct world *w, unsigned 
 		one_range(s, o->a, FL_TOUCH_READ);
 		break;
 	case OP_WRITE:
+		if (g->tso)
+			one_range(s, entry_slot(w, p, w->stores[p]), FL_TOUCH_BUFFER);
+		else
+			one_range(s, o->a, FL_TOUCH_WRITE);
+		break;
+	case OP_PAIR:
+		s->range[s->ranges++] = (struct fl_step_range){0, 2, FL_TOUCH_READ};
+		break;
+	case OP_SEQ:
 	case OP_ADD:
 	case OP_CHOOSE:
 		one_range(s, o->a, FL_TOUCH_WRITE);
@@ -192,7 +235,6 @@ static void pending_of(const struct program *g, const struct world *w, unsigned 
 		s->kind = FL_STEP_END;
 		break;
 	case OP_CALL:
-		one_range(s, SLOT_QUEUE, FL_TOUCH_WRITE);
 		one_range(s, SLOT_CALL + o->a, FL_TOUCH_QUEUE);
 		break;
 	case OP_WIDE:
@@ -201,9 +243,38 @@ static void pending_of(const struct program *g, const struct world *w, unsigned 
 	case OP_YIELD:
 		s->kind = FL_STEP_YIELD;
 		break;
+	case OP_FENCE:
 	case OP_KINDS:
 		break;
 	}
+}
+
+static bool can_go(const struct program *g, const struct world *w, unsigned p, const struct op *o)
+{
+	if (w->drains[p] && w->stores[p])
+		return false;
+	switch ((enum op_kind)o->kind) {
+	case OP_LOCK:
+		return !w->owner[o->a];
+	case OP_PARK:
+		return w->token[p];
+	case OP_AWAIT:
+		return w->var[o->a] == o->b;
+	case OP_WRITE:
+		return !g->tso || w->stores[p] < ENTRIES;
+	default:
+		return true;
+	}
+}
+
+static bool rcu_can_go(const struct program *g, const struct world *w)
+{
+	if (w->body)
+		return !g->tso || w->body != 2 || w->stores[RCU] < ENTRIES;
+	for (unsigned p = 0; p < PROCS; p++)
+		if (w->awaited[0][p])
+			return false;
+	return !w->blockers[0];
 }
 
 /* Who can go; *waiting: who cannot, and is not done. */
@@ -213,25 +284,19 @@ static uint32_t enabled_of(const struct program *g, const struct world *w, uint3
 
 	for (unsigned p = 0; p < THREADS; p++) {
 		const struct op *o = next_op(g, w, p);
-		bool can = true;
 
 		if (!o)
 			continue;
 		left |= 1u << p;
-		if (o->kind == OP_LOCK)
-			can = !w->owner[o->a];
-		else if (o->kind == OP_PARK)
-			can = w->token[p];
-		else if (o->kind == OP_AWAIT)
-			can = w->var[o->a] == o->b;
-		enabled |= (uint32_t)can << p;
+		enabled |= (uint32_t)can_go(g, w, p, o) << p;
 	}
 	if (w->body || w->calls) {
 		left |= 1u << RCU;
-		if (w->body || !w->blockers[0])
-			enabled |= 1u << RCU;
+		enabled |= (uint32_t)rcu_can_go(g, w) << RCU;
 	}
 	*waiting = left & ~enabled;
+	for (unsigned p = 0; p < PROCS; p++)
+		enabled |= (uint32_t)(w->stores[p] != 0) << (PROCS + p);
 	return enabled;
 }
 
@@ -240,15 +305,74 @@ static void see(struct world *w, unsigned p, uint64_t v)
 	w->seen[p] = mix(w->seen[p], v + 1);
 }
 
+/* The newest entry of p's buffer for this variable, plus one. */
+static unsigned find_entry(const struct world *w, unsigned p, unsigned var)
+{
+	unsigned i = w->stores[p];
+
+	while (i && w->entry_var[p][i - 1] != var)
+		i--;
+	return i;
+}
+
+static uint32_t load(const struct world *w, unsigned p, unsigned var)
+{
+	unsigned i = find_entry(w, p, var);
+
+	return i ? w->entry_value[p][i - 1] : w->var[var];
+}
+
+static void store(const struct program *g, struct world *w, unsigned p, unsigned var, uint8_t value)
+{
+	if (!g->tso) {
+		w->var[var] = value;
+		return;
+	}
+	w->entry_var[p][w->stores[p]] = (uint8_t)var;
+	w->entry_value[p][w->stores[p]++] = value;
+}
+
+static void flush_step(struct world *w, unsigned p)
+{
+	w->var[w->entry_var[p][0]] = w->entry_value[p][0];
+	memmove(w->entry_var[p], w->entry_var[p] + 1, ENTRIES - 1);
+	memmove(w->entry_value[p], w->entry_value[p] + 1, ENTRIES - 1);
+	w->entry_var[p][ENTRIES - 1] = w->entry_value[p][ENTRIES - 1] = 0;
+	w->first[p] = (uint8_t)((w->first[p] + 1) % ENTRIES);
+	w->stores[p]--;
+	for (unsigned i = 0; i < w->calls; i++)
+		w->awaited[i][p] = (uint8_t)(w->awaited[i][p] - (w->awaited[i][p] != 0));
+}
+
+/* Under TSO: does p's next step, to which it comes now, wait for its buffer? */
+static bool is_draining(const struct world *w, unsigned p, const struct op *o)
+{
+	switch ((enum op_kind)o->kind) {
+	case OP_READ:
+	case OP_WRITE:
+	case OP_BEGIN:
+	case OP_END:
+	case OP_CHOOSE:
+	case OP_YIELD:
+		return false;
+	case OP_PAIR:
+		return find_entry(w, p, 0) || find_entry(w, p, 1);
+	default:
+		return true;
+	}
+}
+
 static void rcu_step(const struct program *g, struct world *w)
 {
 	if (w->body) {
-		uint32_t *v = &w->var[call_op(g, w->call)->b];
+		unsigned var = call_op(g, w->call)->b;
 
-		if (w->body-- == 2)
-			*v += 100;
+		if (w->body-- == 1)
+			see(w, RCU, load(w, RCU, var));
+		else if (g->tso)
+			store(g, w, RCU, var, 100);
 		else
-			see(w, RCU, *v);
+			w->var[var] += 100;
 		return;
 	}
 	w->call = w->queued[0];
@@ -256,7 +380,9 @@ static void rcu_step(const struct program *g, struct world *w)
 	w->calls--;
 	memmove(w->queued, w->queued + 1, CALLS - 1);
 	memmove(w->blockers, w->blockers + 1, CALLS - 1);
+	memmove(w->awaited, w->awaited + 1, sizeof(w->awaited) - sizeof(w->awaited[0]));
 	w->queued[CALLS - 1] = w->blockers[CALLS - 1] = 0;
+	memset(w->awaited[CALLS - 1], 0, sizeof(w->awaited[0]));
 }
 
 static void end_section(struct world *w, unsigned p)
@@ -274,24 +400,25 @@ static void queue_call(struct world *w, const struct op *o)
 	for (unsigned q = 0; q < THREADS; q++)
 		open |= (unsigned)(w->nest[q] != 0) << q;
 	w->queued[w->calls] = o->a;
+	memcpy(w->awaited[w->calls], w->stores, sizeof(w->stores));
 	w->blockers[w->calls++] = (uint8_t)open;
 }
 
-/* p takes its step. chosen: of OP_CHOOSE. */
-static void world_step(const struct program *g, struct world *w, unsigned p, unsigned chosen)
+static void thread_step(const struct program *g, struct world *w, unsigned p, const struct op *o, unsigned chosen)
 {
-	const struct op *o = next_op(g, w, p);
-
-	if (p == RCU) {
-		rcu_step(g, w);
-		return;
-	}
 	w->pc[p]++;
 	switch ((enum op_kind)o->kind) {
 	case OP_READ:
-		see(w, p, w->var[o->a]);
+		see(w, p, load(w, p, o->a));
+		break;
+	case OP_PAIR:
+		see(w, p, w->var[0]);
+		see(w, p, w->var[1]);
 		break;
 	case OP_WRITE:
+		store(g, w, p, o->a, o->b);
+		break;
+	case OP_SEQ:
 		w->var[o->a] = o->b;
 		break;
 	case OP_ADD:
@@ -341,23 +468,63 @@ static void world_step(const struct program *g, struct world *w, unsigned p, uns
 		break;
 	case OP_AWAIT:
 	case OP_YIELD:
+	case OP_FENCE:
 	case OP_KINDS:
 		break;
 	}
+	o = next_op(g, w, p);
+	w->drains[p] = g->tso && o && is_draining(w, p, o);
+}
+
+/* p takes its step. chosen: of OP_CHOOSE. */
+static void world_step(const struct program *g, struct world *w, unsigned p, unsigned chosen)
+{
+	const struct op *o = next_op(g, w, p);
+
+	if (p >= PROCS)
+		flush_step(w, p - PROCS);
+	else if (p == RCU)
+		rcu_step(g, w);
+	else
+		thread_step(g, w, p, o, chosen);
 }
 
 static uint64_t world_hash(const struct world *w)
 {
-	const uint8_t *bytes = (const uint8_t *)w;
-	uint64_t h = 1;
+	uint64_t h = 1, word;
 
-	for (size_t i = 0; i < offsetof(struct world, var); i++)
-		h = mix(h, bytes[i]);
-	for (unsigned v = 0; v < VARS; v++)
-		h = mix(h, w->var[v]);
-	for (unsigned p = 0; p < PROCS; p++)
-		h = mix(h, w->seen[p]);
+	for (size_t i = 0; i < sizeof(*w); i += sizeof(word)) {
+		memcpy(&word, (const char *)w + i, sizeof(word));
+		h = mix(h, word);
+	}
 	return h;
+}
+
+/* Of a final state: equivalent runs need not agree on which sections a callback waits for. */
+static uint64_t final_hash(const struct world *w)
+{
+	struct world final = *w;
+
+	memset(final.blockers, 0, sizeof(final.blockers));
+	memset(final.awaited, 0, sizeof(final.awaited));
+	return world_hash(&final);
+}
+
+/* At the end: a callback waits, for a section that never ends. */
+static bool is_held(const struct world *w)
+{
+	return w->calls && !w->body;
+}
+
+/* What the threads have come to. */
+static uint64_t threads_hash(const struct world *w)
+{
+	struct world final = {0};
+
+	memcpy(final.pc, w->pc, sizeof(w->pc));
+	memcpy(final.owner, w->owner, sizeof(w->owner));
+	memcpy(final.seen, w->seen, THREADS * sizeof(w->seen[0]));
+	return world_hash(&final);
 }
 
 /* Traces */
@@ -365,13 +532,10 @@ static uint64_t world_hash(const struct world *w)
 static void object_touch(const struct fl_step *s, struct event_ranges *e)
 {
 	static const uint8_t touch[] = {
-		[FL_STEP_LOCK] = FL_TOUCH_WRITE + 1,
-		[FL_STEP_UNLOCK] = FL_TOUCH_WRITE + 1,
-		[FL_STEP_TRYLOCK] = FL_TOUCH_WRITE + 1,
-		[FL_STEP_PARK] = FL_TOUCH_WRITE + 1,
-		[FL_STEP_UNPARK] = FL_TOUCH_COUNT + 1,
-		[FL_STEP_CALLBACK] = FL_TOUCH_WRITE + 1,
-		[FL_STEP_YIELD] = 0,
+		[FL_STEP_LOCK] = FL_TOUCH_WRITE + 1,    [FL_STEP_UNLOCK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_TRYLOCK] = FL_TOUCH_WRITE + 1, [FL_STEP_PARK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_UNPARK] = FL_TOUCH_COUNT + 1,  [FL_STEP_CALLBACK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_FLUSH] = FL_TOUCH_WRITE + 1,   [FL_STEP_YIELD] = 0,
 	};
 	uint32_t t = touch[s->kind];
 
@@ -387,7 +551,8 @@ static bool depends(const struct event_ranges *a, const struct event_ranges *b)
 		return true;
 	for (unsigned i = 0; i < a->n; i++)
 		for (unsigned k = 0; k < b->n; k++) {
-			if (a->range[i].slot != b->range[k].slot)
+			if (a->range[i].slot >= b->range[k].slot + b->range[k].n ||
+			    b->range[k].slot >= a->range[i].slot + a->range[i].n)
 				continue;
 			if (a->range[i].touch != b->range[k].touch || a->range[i].touch == FL_TOUCH_WRITE)
 				return true;
@@ -398,243 +563,44 @@ static bool depends(const struct event_ranges *a, const struct event_ranges *b)
 static void trace_add(struct trace *t, const struct program *g, const struct world *w, unsigned p, unsigned chosen)
 {
 	struct event_ranges *e = &t->event[t->n];
-	const struct op *o = p == RCU ? NULL : next_op(g, w, p);
-	uint8_t *clock = t->clock[t->n], index = 0;
+	const struct op *o = next_op(g, w, p);
+	uint8_t *clock = t->clock[t->n], index;
 	struct fl_step s;
+	uint64_t h;
 
 	pending_of(g, w, p, &s);
 	memset(e, 0, sizeof(*e));
-	memset(clock, 0, PROCS);
+	memset(clock, 0, WITH_BUFFERS);
 	memcpy(e->range, s.range, s.ranges * sizeof(s.range[0]));
 	e->n = s.ranges;
 	e->wide = s.wide;
 	e->proc = (uint8_t)p;
 	object_touch(&s, e);
+	if (o && o->kind == OP_CALL)
+		e->range[e->n++] = (struct fl_step_range){SLOT_QUEUE, 1, FL_TOUCH_WRITE};
 	if (o && o->kind == OP_ALSO)
 		e->range[e->n++] = (struct fl_step_range){o->b, 1, FL_TOUCH_WRITE};
-	for (unsigned i = 0; i < t->n; i++) {
-		index = (uint8_t)(index + (t->event[i].proc == p));
-		if (!depends(&t->event[i], e))
+	for (unsigned i = t->n; i-- > 0;) {
+		unsigned of = t->event[i].proc;
+
+		if (clock[of] >= t->clock[i][of] || !depends(&t->event[i], e))
 			continue;
-		for (unsigned q = 0; q < PROCS; q++)
+		for (unsigned q = 0; q < WITH_BUFFERS; q++)
 			if (clock[q] < t->clock[i][q])
 				clock[q] = t->clock[i][q];
 	}
-	clock[p] = (uint8_t)(index + 1);
-	e->index = (uint8_t)(index * 8 + chosen);
+	index = clock[p]++;
+	h = mix(p, index * 8 + chosen);
+	for (unsigned q = 0; q < WITH_BUFFERS; q++)
+		h = mix(h, clock[q]);
+	t->sum[t->n + 1] = t->sum[t->n] + h;
 	t->n++;
 }
 
 /* The same for equivalent runs. */
 static uint64_t trace_hash(const struct trace *t)
 {
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < t->n; i++) {
-		uint64_t h = mix(t->event[i].proc, t->event[i].index);
-
-		for (unsigned q = 0; q < PROCS; q++)
-			h = mix(h, t->clock[i][q]);
-		sum += h;
-	}
-	return sum;
-}
-
-/* Sets of numbers */
-
-struct set {
-	uint64_t *at;
-	size_t n, room;
-};
-
-/* false: it was there. 0 is no number. */
-static bool set_add(struct set *set, uint64_t v)
-{
-	v += !v;
-	if (2 * (set->n + 1) > set->room) {
-		struct set larger = {.room = set->room ? 2 * set->room : 64};
-
-		larger.at = calloc(larger.room, sizeof(*larger.at));
-		assert_non_null(larger.at);
-		for (size_t i = 0; i < set->room; i++)
-			if (set->at[i])
-				set_add(&larger, set->at[i]);
-		free(set->at);
-		*set = larger;
-	}
-	for (size_t i = v & (set->room - 1);; i = (i + 1) & (set->room - 1)) {
-		if (set->at[i] == v)
-			return false;
-		if (!set->at[i]) {
-			set->at[i] = v;
-			set->n++;
-			return true;
-		}
-	}
-}
-
-static bool set_has(const struct set *set, uint64_t v)
-{
-	v += !v;
-	for (size_t i = v & (set->room - 1); set->room; i = (i + 1) & (set->room - 1)) {
-		if (set->at[i] == v)
-			return true;
-		if (!set->at[i])
-			return false;
-	}
-	return false;
-}
-
-static bool set_same(const struct set *a, const struct set *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->room; i++)
-		if (a->at[i] && !set_has(b, a->at[i]))
-			return false;
-	return true;
-}
-
-static void set_free(struct set *set)
-{
-	free(set->at);
-	memset(set, 0, sizeof(*set));
-}
-
-/* Brute force */
-
-struct brute {
-	const struct program *g;
-	bool traces;          /* count them, too */
-	uint32_t preemptions; /* at most */
-	struct set been, finals, ends;
-	size_t limit; /* gives up after so many states */
-};
-
-static void brute_from(struct brute *b, const struct world *w, const struct trace *t, int last, uint32_t preemptions,
-		       bool yielded)
-{
-	uint32_t waiting, enabled = enabled_of(b->g, w, &waiting);
-	uint64_t h = b->traces ? trace_hash(t) : world_hash(w);
-
-	if (b->preemptions != UINT32_MAX)
-		h = mix(h, (uint64_t)(last + 1) * 1000 + preemptions * 2 + yielded);
-	if (b->been.n > b->limit || !set_add(&b->been, h))
-		return;
-	if (!enabled) {
-		set_add(&b->finals, world_hash(w));
-		if (b->traces)
-			set_add(&b->ends, trace_hash(t));
-		return;
-	}
-	for (unsigned p = 0; p < PROCS; p++) {
-		const struct op *o = p == RCU ? NULL : next_op(b->g, w, p);
-		uint32_t spent = preemptions;
-
-		if (!(enabled >> p & 1))
-			continue;
-		if (last >= 0 && last != (int)p && (enabled >> last & 1) && !yielded)
-			spent++;
-		if (spent > b->preemptions)
-			continue;
-		for (unsigned c = 0; c < (o && o->kind == OP_CHOOSE ? o->b : 1u); c++) {
-			struct world next = *w;
-			struct trace trace;
-
-			if (b->traces) {
-				trace = *t;
-				trace_add(&trace, b->g, w, p, c);
-			}
-			world_step(b->g, &next, p, c);
-			brute_from(b, &next, &trace, (int)p, spent, o && o->kind == OP_YIELD);
-		}
-	}
-}
-
-/* false: too large. */
-FL_UNUSED static bool brute_run(struct brute *b, const struct program *g)
-{
-	struct world w = {0};
-	struct trace t = {0};
-
-	b->g = g;
-	brute_from(b, &w, &t, -1, 0, false);
-	return b->been.n <= b->limit;
-}
-
-FL_UNUSED static void brute_free(struct brute *b)
-{
-	set_free(&b->been);
-	set_free(&b->finals);
-	set_free(&b->ends);
-}
-
-/* Random programs */
-
-FL_UNUSED static uint32_t draw(uint64_t *seed, uint32_t n)
-{
-	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((*seed >> 33) % n);
-}
-
-/* A section ends, and nothing waits in it: that is the rule, and the search relies on it. */
-static void end_sections(struct program *g, unsigned p)
-{
-	unsigned nest = 0;
-
-	for (unsigned i = 0; i < g->n[p]; i++) {
-		struct op *o = &g->op[p][i];
-
-		if (o->kind == OP_END && !nest)
-			o->kind = OP_READ;
-		nest += o->kind == OP_BEGIN;
-		nest -= o->kind == OP_END;
-		if (nest && (o->kind == OP_LOCK || o->kind == OP_PARK || o->kind == OP_AWAIT))
-			*o = (struct op){OP_COUNT, 1, 1};
-	}
-	for (; nest; nest--)
-		g->op[p][g->n[p]++].kind = OP_END;
-}
-
-/* kinds: a bit for each kind of operation that may be in it. */
-FL_UNUSED static void draw_program(struct program *g, uint64_t seed, unsigned threads, unsigned ops, uint32_t kinds)
-{
-	unsigned calls = 0;
-
-	memset(g, 0, sizeof(*g));
-	for (unsigned p = 0; p < threads; p++) {
-		while (g->n[p] < ops) {
-			struct op *o = &g->op[p][g->n[p]];
-
-			o->kind = (uint8_t)draw(&seed, OP_KINDS);
-			if (!(kinds >> o->kind & 1) || (o->kind == OP_CALL && calls == CALLS))
-				continue;
-			o->a = (uint8_t)draw(&seed, 2);
-			o->b = (uint8_t)(1 + draw(&seed, 2));
-			if (o->kind == OP_UNPARK)
-				o->a = (uint8_t)draw(&seed, threads);
-			if (o->kind == OP_CALL) {
-				o->a = (uint8_t)calls++;
-				o->b = (uint8_t)draw(&seed, 2);
-			}
-			g->n[p]++;
-		}
-		end_sections(g, p);
-	}
-}
-
-FL_UNUSED static void print_program(const struct program *g)
-{
-	static const char *const name[] = {"read",  "write",  "add",    "count", "lock", "unlock",
-					   "try",   "park",   "unpark", "begin", "end",  "call",
-					   "await", "choose", "also",   "wide",  "yield"};
-
-	for (unsigned p = 0; p < THREADS; p++) {
-		print_message("  %c:", 'a' + (char)p);
-		for (unsigned i = 0; i < g->n[p]; i++)
-			print_message(" %s %u %u;", name[g->op[p][i].kind], g->op[p][i].a, g->op[p][i].b);
-		print_message("\n");
-	}
+	return t->sum[t->n];
 }
 
 #endif
