@@ -9,6 +9,82 @@
 
 #include "search_model.h"
 
+/* Traces */
+
+static void object_touch(const struct fl_step *s, struct event_ranges *e)
+{
+	static const uint8_t touch[] = {
+		[FL_STEP_LOCK] = FL_TOUCH_WRITE + 1,    [FL_STEP_UNLOCK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_TRYLOCK] = FL_TOUCH_WRITE + 1, [FL_STEP_PARK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_UNPARK] = FL_TOUCH_COUNT + 1,  [FL_STEP_CALLBACK] = FL_TOUCH_WRITE + 1,
+		[FL_STEP_FLUSH] = FL_TOUCH_WRITE + 1,   [FL_STEP_YIELD] = 0,
+	};
+	uint32_t t = touch[s->kind];
+
+	if (s->kind == FL_STEP_TRYLOCK && !s->result)
+		t = FL_TOUCH_READ + 1;
+	if (t)
+		e->range[e->n++] = (struct fl_step_range){s->object, 1, t - 1};
+}
+
+static bool depends(const struct event_ranges *a, const struct event_ranges *b)
+{
+	if (a->proc == b->proc || a->wide || b->wide)
+		return true;
+	for (unsigned i = 0; i < a->n; i++)
+		for (unsigned k = 0; k < b->n; k++) {
+			if (a->range[i].slot >= b->range[k].slot + b->range[k].n ||
+			    b->range[k].slot >= a->range[i].slot + a->range[i].n)
+				continue;
+			if (a->range[i].touch != b->range[k].touch || a->range[i].touch == FL_TOUCH_WRITE)
+				return true;
+		}
+	return false;
+}
+
+static void trace_add(struct trace *t, const struct program *g, const struct world *w, unsigned p, unsigned chosen)
+{
+	struct event_ranges *e = &t->event[t->n];
+	const struct op *o = next_op(g, w, p);
+	uint8_t *clock = t->clock[t->n], index;
+	struct fl_step s;
+	uint64_t h;
+
+	pending_of(g, w, p, &s);
+	memset(e, 0, sizeof(*e));
+	memset(clock, 0, WITH_BUFFERS);
+	memcpy(e->range, s.range, s.ranges * sizeof(s.range[0]));
+	e->n = s.ranges;
+	e->wide = s.wide;
+	e->proc = (uint8_t)p;
+	object_touch(&s, e);
+	if (o && o->kind == OP_CALL)
+		e->range[e->n++] = (struct fl_step_range){SLOT_QUEUE, 1, FL_TOUCH_WRITE};
+	if (o && o->kind == OP_ALSO)
+		e->range[e->n++] = (struct fl_step_range){o->b, 1, FL_TOUCH_WRITE};
+	for (unsigned i = t->n; i-- > 0;) {
+		unsigned of = t->event[i].proc;
+
+		if (clock[of] >= t->clock[i][of] || !depends(&t->event[i], e))
+			continue;
+		for (unsigned q = 0; q < WITH_BUFFERS; q++)
+			if (clock[q] < t->clock[i][q])
+				clock[q] = t->clock[i][q];
+	}
+	index = clock[p]++;
+	h = mix(p, index * 8 + chosen);
+	for (unsigned q = 0; q < WITH_BUFFERS; q++)
+		h = mix(h, clock[q]);
+	t->sum[t->n + 1] = t->sum[t->n] + h;
+	t->n++;
+}
+
+/* The same for equivalent runs. */
+static uint64_t trace_hash(const struct trace *t)
+{
+	return t->sum[t->n];
+}
+
 /* Sets of numbers */
 
 struct set {
