@@ -137,6 +137,7 @@ uint32_t fl_step_waiting(void); /* who is not done and cannot go on (bits) */
 int fl_path_next(uint32_t enabled);
 unsigned fl_path_choose(unsigned n);
 void fl_path_step(unsigned p, const struct fl_step *st);
+void fl_path_touch_slots(uint32_t slot, uint32_t n); /* the step under way also writes these */
 void fl_path_touch(const volatile void *p, size_t n);
 void fl_path_again(bool again);
 void fl_path_close(void);
