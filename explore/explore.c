@@ -193,6 +193,7 @@ int fl_do_explore(const struct fl_settings *t, const char *path)
 
 int fl_do_resume(const struct fl_settings *t, const char *path)
 {
+	struct fl_settings now = *t;
 	struct fl_saved saved;
 	struct fl_scenario *s;
 	char *error;
@@ -208,7 +209,9 @@ int fl_do_resume(const struct fl_settings *t, const char *path)
 		saved.report.state = saved.text;
 		saved.text = NULL;
 		saved.options.jobs = t->jobs;
-		status = explore_scenario(t, s, &saved.options, &saved.report);
+		if (!now.state)
+			now.state = t->resume;
+		status = explore_scenario(&now, s, &saved.options, &saved.report);
 	}
 	fl_scenario_free(s);
 	fl_saved_free(&saved);

@@ -40,7 +40,8 @@ static void print_help(FILE *out)
 	      "To go on\n"
 	      "  --state FILE        where to keep what is still to do when SIGINT or SIGTERM stops an exploration, and every\n"
 	      "                      minute (default, when stopped: NAME.explore in the current directory)\n"
-	      "  --resume FILE       go on from there; the options are those of the first time\n\n"
+	      "  --resume FILE       go on from there, with the scenario and the search of the first time; what is left when it\n"
+	      "                      is stopped again goes into FILE, too\n\n"
 	      "Instead of exploring\n"
 	      "  --replay RUN-ID     do that one run, and print it as columns\n"
 	      "  --gdb               with --replay: under gdb, and stop at the failing step; --step N: before step N\n"
@@ -163,7 +164,7 @@ static int take_mode(struct fl_settings *t, enum fl_mode mode, const char *optio
 	if (t->mode != FL_MODE_EXPLORE && t->mode != mode && !together) {
 		if ((t->mode == FL_MODE_GDB || t->mode == FL_MODE_STOP) && mode == FL_MODE_REPLAY)
 			return -1;
-		return usage("%s does not go with --replay, --host or --format", option);
+		return usage("one of --replay, --host and --format: %s does not go with another", option);
 	}
 	t->mode = mode;
 	return -1;

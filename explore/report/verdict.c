@@ -5,13 +5,19 @@
 
 #include "explore/report/report.h"
 
-/* Did the exploration look at all that the options ask for? */
+/* Was all looked at, or all within the bounds that the scenario itself states? What the user left out is no promise. */
 static bool is_whole(const struct fl_verdict *v)
 {
+	const struct fl_explore_options *o = v->o;
 	const struct fl_explore_report *r = v->report;
-	bool bounded = v->o->schedules && r->schedules + r->cut >= v->o->schedules;
+	bool stopped = v->interrupted || (r->findings && !o->keep_going);
 
-	return r->complete || (!v->interrupted && (bounded || !r->state) && (!r->findings || v->o->keep_going));
+	if (o->search == FL_EXPLORE_PCT || o->search == FL_EXPLORE_RANDOM)
+		return false;
+	if (o->search == FL_EXPLORE_BOUNDED && (v->s->preemptions < 0 || o->preemptions < (unsigned)v->s->preemptions))
+		return false;
+	return r->complete || (!stopped && v->s->schedules && o->schedules >= v->s->schedules &&
+			       r->schedules + r->cut >= o->schedules);
 }
 
 enum fl_sometimes fl_verdict_sometimes(const struct fl_verdict *v, size_t i, const struct fl_explore_seen **witness)

@@ -99,6 +99,12 @@ expect 0 "" --quiet good.fl
 [ ! -s out ] || fail "--quiet says something of a scenario that holds: $(cat out)"
 expect 0 "2 outcomes" --outcomes good.fl
 expect 1 "NEVER SEEN  sometimes a == 1" never.fl
+# What was not looked at on the user's wish may hold it.
+expect 0 "not yet     sometimes a == 1" --search random --schedules 50 never.fl
+expect 0 "not yet     sometimes a == 1" --preemptions 0 never.fl
+sed '1a bound preemptions=1' never.fl >within.fl
+expect 1 "NEVER SEEN  sometimes a == 1" within.fl
+expect 0 "not yet     sometimes a == 1" --preemptions 0 within.fl
 expect 1 "BROKEN      always x == 2" bad.fl
 expect 1 "never.fl" good.fl never.fl
 expect 0 '"when":"sometimes","text":"a == 2","line":7,"state":"seen"' --json good.fl
@@ -187,6 +193,12 @@ for signal in INT TERM; do
 		head -20 difference
 	}
 done
+# What is left goes into the file that was gone on with.
+mv snapshot-restore.fl.explore left.state
+cp left.state before.state
+timeout --signal=INT 0.3 "$faultline" explore --jobs 1 --resume left.state >/dev/null 2>&1
+cmp -s left.state before.state && fail "an exploration that is resumed and stopped keeps nothing in its file"
+mv before.state snapshot-restore.fl.explore
 sed 's/^hash ./hash x/' snapshot-restore.fl.explore >broken.state
 expect 2 "is not what a stopped exploration" --resume broken.state
 expect 2 "is not what a stopped exploration" --resume good.fl
