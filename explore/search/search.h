@@ -22,6 +22,9 @@
  *             another one that is equivalent the call went first. So begin and call do not depend on each other, and whether a
  *             callback may go is the search's to say (fl_search_may_call). Likewise it waits for the stores that come before
  *             its call to leave their buffers. Callbacks run in the order of their calls, which so depend on each other
+ *   section   it may wait, for a lock say, but not for what a callback brings about: not by way of a lock either, that somebody
+ *             holds who waits for the callback. Such a dead-lock may be missed. Where a section waits for ever for another
+ *             reason, the callbacks that wait for it may be found to have gone; what the others have come to is the same
  *   flush     a buffer's step, enabled by the store that filled the entry: that orders the two, and is no race. A step that
  *             waits for its own buffer to be empty comes after all its steps so far (`after`), and that is no race either
  *   waiting   a LOCAL step, too, may be enabled only at times (it waits for a value): what it reads decides.

@@ -230,7 +230,7 @@ FL_UNUSED static uint32_t draw(uint64_t *seed, uint32_t n)
 	return (uint32_t)((*seed >> 33) % n);
 }
 
-/* A section ends, and nothing sleeps in it: that is the rule. It may wait for a lock. */
+/* A section ends, unless something in it waits for ever. */
 static void end_sections(struct program *g, unsigned p)
 {
 	unsigned nest = 0;
@@ -242,8 +242,6 @@ static void end_sections(struct program *g, unsigned p)
 			o->kind = OP_READ;
 		nest += o->kind == OP_BEGIN;
 		nest -= o->kind == OP_END;
-		if (nest && (o->kind == OP_PARK || o->kind == OP_AWAIT))
-			*o = (struct op){OP_COUNT, 1, 1};
 	}
 	for (; nest; nest--)
 		g->op[p][g->n[p]++].kind = OP_END;

@@ -2,7 +2,7 @@
 /*
  * The search, held against brute force on pseudo-random programs.
  *
- * Where a section waits for ever (for a lock that nobody gives back), a callback that waits for the section may be taken to have
+ * Where a section waits for ever (for a lock that nobody gives back, say), a callback that waits for the section may be taken to have
  * been queued before it: the search finds a run in which all threads come to the same end, and the callback goes. So runs that
  * end with a callback waiting are compared by what the threads come to; all others by all there is.
  *

@@ -75,6 +75,14 @@ static void locks_in_sections(void **state)
 		   "locks in sections and writes, 3 threads");
 }
 
+static void waiting_in_sections(void **state)
+{
+	(void)state;
+	check_many(false, 200, 2, 6, GRACE | PARKING | BIT_OF(OP_ADD), true, "parking in sections, 2 threads");
+	check_many(false, 150, 3, 4, GRACE | PARKING | BIT_OF(OP_ADD), true, "parking in sections, 3 threads");
+	check_many(false, 150, 3, 4, GRACE | MEMORY | BIT_OF(OP_AWAIT), false, "waiting in sections, 3 threads");
+}
+
 static void everything(void **state)
 {
 	(void)state;
@@ -152,6 +160,7 @@ int main(void)
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(grace_periods),
 		cmocka_unit_test(locks_in_sections),
+		cmocka_unit_test(waiting_in_sections),
 		cmocka_unit_test(everything),
 		cmocka_unit_test(readers),
 		cmocka_unit_test(critical_sections),
