@@ -317,8 +317,6 @@ char *fl_scenario_format(const struct fl_scenario *s);
 const char *fl_sc_op_name(enum fl_sc_op op);
 const char *fl_sc_op_usage(enum fl_sc_op op);
 const char *fl_sc_op_help(enum fl_sc_op op);
-/* dontneed, populate_read, ... of a number FL_MADV_*; NULL if there is none. */
-const char *fl_sc_advice_name(int advice);
 /* Where a location is, in bytes from the window's start. */
 uint64_t fl_sc_address(const struct fl_scenario *s, const struct fl_sc_range *range);
 

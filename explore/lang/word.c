@@ -201,12 +201,3 @@ bool fl_sc_value_by_name(const char *name, int64_t *value)
 	}
 	return false;
 }
-
-const char *fl_sc_advice_name(int advice)
-{
-	for (const struct fl_sc_word *w = fl_sc_advice_words; w->name; w++) {
-		if (w->value == advice)
-			return w->name;
-	}
-	return NULL;
-}

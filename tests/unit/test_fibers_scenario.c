@@ -408,8 +408,6 @@ static void test_values(void **state)
 	assert_true(fl_sc_value_by_name("REMOVE", &value));
 	assert_int_equal(value, FL_UFFD_EVENT_REMOVE);
 	assert_false(fl_sc_value_by_name("EGREGIOUS", &value));
-	assert_string_equal(fl_sc_advice_name(FL_MADV_POPULATE_READ), "populate_read");
-	assert_null(fl_sc_advice_name(77));
 }
 
 /* Each row says how it is written, and begins with its own name. */
