@@ -5,6 +5,24 @@
 
 #include "explore/report/report.h"
 
+/* Has a run ended before its threads had? Other findings are made at the end of a run. */
+static bool ends_early(const struct fl_explore_report *r)
+{
+	for (size_t i = 0; i < r->findings; i++) {
+		switch (r->finding[i].kind) {
+		case FL_EXPLORE_CHECK:
+		case FL_EXPLORE_RACE:
+		case FL_EXPLORE_FREED:
+		case FL_EXPLORE_PANIC:
+		case FL_EXPLORE_CRASH:
+			return true;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
 /* Was all looked at, or all within the bounds that the scenario itself states? What the user left out is no promise. */
 static bool is_whole(const struct fl_verdict *v)
 {
@@ -60,6 +78,8 @@ void fl_verdict_extent(FILE *out, const struct fl_verdict *v)
 		fprintf(out, "complete with at most %u preemption%s", o->preemptions, o->preemptions == 1 ? "" : "s");
 	else
 		fputs("complete", out);
+	if (v->report->complete && ends_early(v->report))
+		fputs(", but for what comes after a finding", out);
 	if (o->memory == FL_EXPLORE_TSO)
 		fputs("; with store buffers (tso)", out);
 	if (o->alloc_fails)

@@ -190,7 +190,11 @@ struct fl_explore_seen {
 };
 
 struct fl_explore_report {
-	bool complete;      /* every schedule within the options was run */
+	/*
+	 * Every schedule within the options was run. A run ends at its finding, though, and a schedule that only shows
+	 * by what would have come after it is not known: with keep_going, outcomes may be missing beside a finding.
+	 */
+	bool complete;
 	uint64_t schedules; /* complete, inequivalent runs */
 	uint64_t cut;       /* begun, and given up as equivalent to one that was run */
 	uint64_t over;      /* of `schedules`: longer than the bound on events, and ended under the fair scheduler */
