@@ -170,8 +170,14 @@ static inline bool searches_all(const struct fl_search *s)
 
 /* search.c */
 bool fl_search_fail(struct fl_search *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool fl_search_more(struct fl_search *s, struct stack *stack, size_t size);
 /* Room for one more of `size` bytes: where it goes (counted), or NULL after fl_search_fail. */
-void *fl_search_push(struct fl_search *s, struct stack *stack, size_t size);
+static inline void *fl_search_push(struct fl_search *s, struct stack *stack, size_t size)
+{
+	if (stack->n == stack->room && !fl_search_more(s, stack, size))
+		return NULL;
+	return (char *)stack->at + size * stack->n++;
+}
 /* Room for event n and its clock. */
 bool fl_search_grow(struct fl_search *s, uint32_t n);
 

@@ -24,20 +24,16 @@ bool fl_search_fail(struct fl_search *s, const char *format, ...)
 	return false;
 }
 
-void *fl_search_push(struct fl_search *s, struct stack *stack, size_t size)
+bool fl_search_more(struct fl_search *s, struct stack *stack, size_t size)
 {
-	if (stack->n == stack->room) {
-		size_t room = stack->room ? 2 * stack->room : 256;
-		void *at = realloc(stack->at, room * size);
+	size_t room = stack->room ? 2 * stack->room : 256;
+	void *at = realloc(stack->at, room * size);
 
-		if (!at) {
-			fl_search_fail(s, "out of memory for the search");
-			return NULL;
-		}
-		stack->at = at;
-		stack->room = room;
-	}
-	return (char *)stack->at + size * stack->n++;
+	if (!at)
+		return fl_search_fail(s, "out of memory for the search");
+	stack->at = at;
+	stack->room = room;
+	return true;
 }
 
 bool fl_search_grow(struct fl_search *s, uint32_t n)
