@@ -61,7 +61,10 @@ void fl_explore_name(const void *p, size_t n, const char *name);
 
 /* In a thread */
 
-/* Wait until ready(arg), which reads nothing shared but *p (with fl_load) and has no effects. Never spins. */
+/*
+ * Wait until ready(arg), which reads nothing shared but *p (with fl_load) and has no effects. Never spins. Not for what a
+ * callback does while in a section, or while holding a lock that a section takes: such a dead-lock may not be found.
+ */
 void fl_explore_await(const uint32_t *p, bool (*ready)(void *arg), void *arg);
 /* One of 0 to n - 1: each is explored. n >= 1. */
 unsigned fl_explore_choose(unsigned n, const char *what);
