@@ -2,6 +2,8 @@
 /*
  * faultline-explore: what the command line asks for, and who does it. Exit statuses: 0 nothing is wrong, 1 something
  * is, 2 it cannot be done.
+ *
+ * No locks: one thread.
  */
 #ifndef FL_COMMAND_H
 #define FL_COMMAND_H

@@ -3,6 +3,8 @@
  * Explore one file, and print what came of it. An exploration may have several legs: it stops and goes on with more
  * processes if it takes long; and, so that not much is lost if the machine goes down, with --state it stops each minute
  * to write its state.
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* faultline explore --format: the one layout of a scenario. */
+/*
+ * faultline explore --format: the one layout of a scenario.
+ *
+ * No locks: one thread.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

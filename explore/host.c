@@ -2,6 +2,8 @@
 /*
  * faultline explore --host: the same scenario on the running kernel. What only the kernel shows is an error in the engine; what
  * only the engine shows may be too rare to be seen here.
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 /*
  * Several files at once: a process each, as many at a time as asked for. What they say is kept and printed in the order of
  * the command line, so that it is the same however long each takes.
+ *
+ * No locks: one thread.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* faultline explore --json: what text says, for programs; one object a file. */
+/*
+ * faultline explore --json: what text says, for programs; one object a file.
+ *
+ * No locks: one thread.
+ */
 #include <json-c/json.h>
 #include <stdlib.h>
 

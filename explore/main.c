@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* faultline-explore: each file of the command line in turn; the worst exit status is the command's. */
+/*
+ * faultline-explore: each file of the command line in turn; the worst exit status is the command's.
+ *
+ * No locks: one thread.
+ */
 #include <stdlib.h>
 #include <time.h>
 

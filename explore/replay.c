@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* faultline explore --replay: one run again, as columns; or in the debugger, up to the step that matters. */
+/*
+ * faultline explore --replay: one run again, as columns; or in the debugger, up to the step that matters.
+ *
+ * No locks: one thread.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

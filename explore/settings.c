@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of faultline-explore. */
+/*
+ * The options of faultline-explore.
+ *
+ * No locks: one thread.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>

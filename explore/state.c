@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* See state.h. Lines of "name value", what was done so far, and the explorer's text to the end of the file. */
+/*
+ * See state.h. Lines of "name value", what was done so far, and the explorer's text to the end of the file.
+ *
+ * No locks: one thread.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>

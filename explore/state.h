@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* An exploration that was stopped, as a file: which scenario, with which options, and what the explorer wants to know. */
+/*
+ * An exploration that was stopped, as a file: which scenario, with which options, and what the explorer wants to know.
+ *
+ * No locks: one thread.
+ */
 #ifndef FL_STATE_H
 #define FL_STATE_H
 

@@ -7,6 +7,8 @@
  * A cell says which line of the scenario and what, and at its end the result; or why it stops there: somebody preempted the
  * thread, or it waits. Steps that belong to no operation (a thread begins or ends, callbacks after a grace period) are
  * shown only with the engine's steps.
+ *
+ * No locks: one thread.
  */
 #include <stdarg.h>
 #include <stdlib.h>

@@ -2,6 +2,8 @@
 /*
  * A scenario with some of its statements and properties left out. The tree itself is never changed: what is left is a new
  * set of lists over the same statements. A thread that loses all stays, with nothing to do, so that numbers do not shift.
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

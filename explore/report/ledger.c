@@ -6,6 +6,8 @@
  *   finding KIND PREEMPTIONS EVENTS BYTES RUN-ID, and on the lines after it BYTES of text
  *   outcome RUNS BYTES RUN-ID, likewise
  *   end
+ *
+ * No locks: one thread.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -7,6 +7,8 @@
  *           events; then, if the run is one of a smaller scenario, xLIST: the statements that are left out, and pLIST:
  *           the properties. LIST: numbers and ranges, "2-5.7"
  *   ID      the explorer's
+ *
+ * No locks: one thread.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,6 +3,8 @@
  * An outcome's line, read back: which values it names. So one can say of each outcome whether a property holds in it, and
  * with which run id `sometimes` was seen, also when another process explored it or it was explored before a stop.
  * The line is what fl_outcome_print writes; what it leaves out is FL_SC_UNSET.
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers, times and errors as they are printed, and how wide the paper is. */
+/*
+ * Numbers, times and errors as they are printed, and how wide the paper is.
+ *
+ * No locks: one thread.
+ */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>

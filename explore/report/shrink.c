@@ -4,6 +4,8 @@
  * operations. Both are searches of their own over the scenario, with a bound on preemptions, from none up; where that takes too
  * long, the run that was found is straightened. How far they go
  * is counted in schedules and not in seconds, so the same scenario always shrinks to the same run.
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A run, replayed and written down step by step: the explorer's strings are good only while it tells. */
+/*
+ * A run, replayed and written down step by step: the explorer's strings are good only while it tells.
+ *
+ * No locks: one thread.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,6 +5,8 @@
  * leniently. What still shows the finding, with fewer preemptions, is the run to go on with.
  *
  *   stretch   so many steps of one process in a row; a letter and a number in a run id
+ *
+ * No locks: one thread.
  */
 #include <stdlib.h>
 #include <string.h>

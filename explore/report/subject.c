@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A scenario, or what a cut leaves of it, handed to the explorer; and what findings and outcomes say of its properties. */
+/*
+ * A scenario, or what a cut leaves of it, handed to the explorer; and what findings and outcomes say of its properties.
+ *
+ * No locks: one thread.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What is said of a whole exploration: how much was run, how the properties stand, what the ends are. */
+/*
+ * What is said of a whole exploration: how much was run, how the properties stand, what the ends are.
+ *
+ * No locks: one thread.
+ */
 #include <stdlib.h>
 #include <string.h>
 
