@@ -169,7 +169,7 @@ expect 2 "typo.fl:2:18" --format -i typo.fl
 # Stopped twice and gone on with, it comes to what it comes to without.
 long=$work/snapshot-restore.fl
 cp "$root/scenarios/snapshot-restore.fl" "$long"
-bounds="--jobs 1 --no-plain --deep --schedules 30000"
+bounds="--jobs 1 --no-plain --deep --schedules 100000" # some seconds
 whole() {
 	sed 's/[0-9.]* s;//; /blocks of the engine/d' "$1"
 }
@@ -194,6 +194,8 @@ for signal in INT TERM; do
 	}
 done
 # What is left goes into the file that was gone on with.
+rm -f snapshot-restore.fl.explore
+timeout --signal=INT 0.3 "$faultline" explore --jobs 1 --no-plain --deep "$long" >/dev/null 2>&1 # of hundreds of thousands
 mv snapshot-restore.fl.explore left.state
 cp left.state before.state
 timeout --signal=INT 0.3 "$faultline" explore --jobs 1 --resume left.state >/dev/null 2>&1
