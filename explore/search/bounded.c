@@ -33,13 +33,13 @@ static void add_at(struct fl_search *s, uint32_t node, uint32_t p)
 }
 
 /*
- * Callbacks: whether one is queued before a section begins decides whether it waits; and whether there is one to run, or one may,
- * decides what a switch to another process costs.
+ * Callbacks: whether there is one to run, and whether it may, decides what a switch to another process costs. A begin changes
+ * neither: a callback waits only for sections that come before its call (fl_race_may_call).
  */
 static bool callbacks_conflict(const struct fl_search *s, const struct event *a, const struct event *b)
 {
 	if (a->queues)
-		return b->kind == FL_STEP_BEGIN || b->proc + 1u == s->callbacks;
+		return b->proc + 1u == s->callbacks;
 	return a->kind == FL_STEP_END && b->kind == FL_STEP_CALLBACK;
 }
 
@@ -68,7 +68,7 @@ static uint64_t bits_of(const struct fl_search *s, const struct event *ev, const
 
 	if (ev->wide)
 		return UINT64_MAX;
-	if (ev->queues || ev->kind == FL_STEP_BEGIN || ev->kind == FL_STEP_END || ev->proc + 1u == s->callbacks)
+	if (ev->queues || ev->kind == FL_STEP_END || ev->proc + 1u == s->callbacks)
 		bits = (uint64_t)1 << CALLBACKS_BIT;
 	for (size_t r = 0; r < n; r++)
 		for (uint32_t slot = 0; slot < range[r].n && slot < CALLBACKS_BIT; slot++)
