@@ -9,6 +9,9 @@
  *   thread     a name, the process it lives in, and statements
  *   property   always, sometimes, never: an expression over what is there at the end
  *
+ *   turn       `T: statement` outside of threads: the next statement of thread T. The order of all statements of threads
+ *              in the text is kept, for `faultline diff`, which does them in that order
+ *
  * Every node knows its place in the text. All of it is owned by the scenario and immutable after parsing.
  * Kinds of statements are rows of a table (op.c): the parser, --help and both executors' messages use it.
  *
@@ -139,9 +142,16 @@ enum fl_sc_count {
 };
 
 /* A piece of a mapping: A, A+8, A[1], A[1]+8, A[1:3] (pages 1 and 2). Without a length the statement decides. */
+enum fl_sc_base {
+	FL_SC_BASE_MAP,    /* a mapping or place */
+	FL_SC_BASE_RESULT, /* p, p+8, p[1:2]: what a statement gave that chose an address (diff only) */
+	FL_SC_BASE_NUMBER, /* 0x7ffffffff000: an address itself; offset (diff only) */
+};
 struct fl_sc_range {
 	struct fl_place place;
-	unsigned map;
+	enum fl_sc_base base;
+	unsigned map;    /* BASE_MAP */
+	unsigned result; /* BASE_RESULT: index into results */
 	uint64_t
 		offset; /* bytes from the mapping's start; negative (two's complement) for A-8, which a `stack` may say */
 	/* bytes; 0: none was said: one page for page operations, or the whole mapping if only its name was said */
@@ -218,6 +228,22 @@ enum fl_sc_op {
 	FL_SC_GET,    /* get x */
 	FL_SC_AWAIT,  /* await EXPR over variables: until it holds */
 	FL_SC_YIELD,  /* yield */
+	/*
+	 * For programs that `faultline diff` compares; the explorer and --host refuse them by name. As the system calls of the same
+	 * name: what they give is an error, 0, a count, or an address (in bytes from the window's start).
+	 * bytes=N gives a range any length, also one that is no multiple of a page, 0, or near 2^64; flags=N are
+	 * more flags, by number; prot=N, advice N too.
+	 */
+	FL_SC_MMAP_ANY, /* p = mmap any pages=N|bytes=N [prot=] [hint=L] [noreserve] [stack] [locked] [populate] [shared] [flags=N] */
+	FL_SC_MSYNC,      /* msync R [flags=N] */
+	FL_SC_MLOCKALL,   /* mlockall flags=N */
+	FL_SC_MUNLOCKALL, /* munlockall */
+	FL_SC_SYSWRITE, /* n = syswrite R: a write(2) whose buffer is R, to a memory file: bytes that were copied, or EFAULT */
+	FL_SC_SYSREAD, /* n = sysread R fill=VALUE: a read(2) into R */
+	FL_SC_LIMIT, /* limit as|data +N; limit memlock|stack N; limit as|... off: in pages; as and data: more than now */
+	FL_SC_OPEN,  /* e = open U [nonblock] [user_only] [flags=N]: userfaultfd(2) alone, no handshake */
+	FL_SC_API,   /* e = api U [features=a,b|N] [api=N]: UFFDIO_API */
+	FL_SC_IOCTL, /* e = ioctl U cmd=N [arg=L]: any number; arg: the structure lies there, zeros else */
 	/* control */
 	FL_SC_IF,     /* if EXPR { ... } [else { ... }] */
 	FL_SC_REPEAT, /* repeat N { ... } */
@@ -243,6 +269,15 @@ struct fl_sc_statement {
 	uint64_t features;        /* UFFD */
 	int64_t pages;            /* MREMAP: new length, 0: the old; BRK */
 	bool nonblock, dontwake, wp, fatal, noreplace, noreserve, onfault, dontunmap, holes, user_only;
+	/* programs for diff */
+	uint64_t bytes;          /* of range, if has_bytes */
+	uint64_t flags;          /* more flags, or the mode of an ioctl */
+	uint64_t api;            /* API: FL_UFFD_API unless said */
+	uint64_t cmd;            /* IOCTL */
+	unsigned limit;          /* LIMIT: RLIMIT_*; pages: N, or -1: off */
+	struct fl_sc_range into; /* mincore, read: where the kernel writes; arg= of ioctls: where the structure lies */
+	bool has_bytes, has_flags, has_into, hint, maymove, populate, stack, locked, shared;
+	/* `hint`: of MMAP: the range is where it would be nice; of MMAP_ANY: `hint=L` is in `other` */
 	unsigned times; /* REPEAT, RETRY */
 	struct fl_sc_expr *condition;
 	struct fl_sc_statement *body, *orelse; /* arrays */
@@ -256,6 +291,10 @@ struct fl_sc_thread {
 	bool may_block;   /* `thread T may block { ... }` */
 	struct fl_sc_statement *body;
 	size_t bodies;
+};
+
+struct fl_sc_turn {
+	unsigned thread, statement; /* thread[].body[] */
 };
 
 enum fl_sc_when {
@@ -290,6 +329,7 @@ struct fl_scenario {
 	uint32_t events;      /* `bound events=N`: a longer run goes on under a fair scheduler; 0: the default */
 	uint32_t allow;       /* `allow deadlock,leak`: bits 1 << enum fl_explore_kind; these are no findings */
 	unsigned alloc_fails; /* `inject alloc=N`: so many allocations of a run fail, each in turn */
+	bool unprivileged;    /* `unprivileged`: without root's capabilities (diff only) */
 	bool engine_only;     /* `engine only`: the running kernel cannot be asked (why: a comment) */
 	/* names */
 	struct fl_sc_map *map;
@@ -302,6 +342,9 @@ struct fl_scenario {
 	struct fl_sc_thread *thread;
 	struct fl_sc_property *property;
 	size_t setups, threads, properties;
+	/* all outermost statements of threads in the order of the text */
+	struct fl_sc_turn *turn;
+	size_t turns;
 };
 
 /*

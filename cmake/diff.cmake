@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# The comparison with the running kernel: faultline-diff, which `faultline diff` starts. Its engine is the ordinary one, on
+# the fibers port.
+#
+#   faultline-diff        random programs and files, on the engine and on the kernel of this machine
+#   faultline-diff-bugs   the same over an engine with seeded bugs (FL_BUG in src/), for tests alone
+fl_glob(diff_sources diff/*.c diff/*/*.c diff/*/*.S)
+if(EXISTS ${CMAKE_SOURCE_DIR}/diff/main.c)
+	fl_library(diff OBJECT PORT fibers HOSTED SOURCES ${diff_sources})
+	fl_program(diff-command PORT fibers SOURCES $<TARGET_OBJECTS:diff> $<TARGET_OBJECTS:explore-lang>
+		   LINK faultline-soft-fibers faultline-fibers PkgConfig::JSONC Threads::Threads
+		   OUTPUT ${CMAKE_BINARY_DIR} NAME faultline-diff)
+	target_compile_definitions(diff PRIVATE FL_VERSION="${PROJECT_VERSION}")
+	if(FL_TESTS)
+		fl_library(engine-seeded OBJECT PORT fibers SOURCES ${engine_sources})
+		target_compile_options(engine-seeded PRIVATE ${FL_FREESTANDING_FLAGS})
+		target_compile_definitions(engine-seeded PRIVATE FL_SEEDED_BUGS=1)
+		fl_library(diff-seeded OBJECT PORT fibers HOSTED SOURCES ${diff_sources})
+		target_compile_definitions(diff-seeded PRIVATE FL_VERSION="${PROJECT_VERSION}" FL_SEEDED_BUGS=1)
+		fl_library(soft-seeded OBJECT PORT fibers HOSTED SOURCES ${soft_sources})
+		target_compile_definitions(soft-seeded PRIVATE FL_SEEDED_BUGS=1)
+		fl_program(diff-bugs-command PORT fibers
+			   SOURCES $<TARGET_OBJECTS:diff-seeded> $<TARGET_OBJECTS:explore-lang> $<TARGET_OBJECTS:engine-seeded>
+				   $<TARGET_OBJECTS:soft-seeded> $<TARGET_OBJECTS:port-fibers>
+			   LINK PkgConfig::JSONC Threads::Threads OUTPUT ${CMAKE_BINARY_DIR}/tests NAME faultline-diff-bugs)
+	endif()
+endif()
