@@ -5,10 +5,12 @@
 #
 #   include/   includes faultline/*.h and freestanding headers; fl_port.h alone includes the port's half
 #   src/       includes that and its own headers; nothing of a port's but through fl_port.h
-#   ports/     includes nothing of src, machines, explore or tools
-#   machines/  includes nothing of explore or tools
-#   explore/   includes nothing of tools; explore/search nothing of the library, explore/lang nothing of src or other
-#              rooms of explore/ (it is what both executors stand on), explore/host nothing of src
+#   ports/     includes nothing of src, machines, explore, diff or tools
+#   machines/  includes nothing of explore, diff or tools
+#   explore/   includes nothing of diff or tools; explore/search nothing of the library, explore/lang nothing of src or other
+#              rooms of explore/ (it is what all executors stand on), explore/host nothing of src
+#   diff/      includes nothing of tools, and of explore/ the language alone; only diff/engine includes headers of src or of
+#              the machines
 #
 # includes_selftest.sh shows that it can fail.
 set -eu
@@ -39,19 +41,26 @@ while read -r file header; do
 			refuse "$file" "$where" "$header" ;;
 	ports/:\"*)
 		[[ $name != ../src/* && $name != ../../* && ! -f src/$name && ! -f machines/$name && ! -f tools/$name &&
-			$name != explore/* ]] || refuse "$file" "$where" "$header" ;;
+			$name != explore/* && $name != diff/* ]] || refuse "$file" "$where" "$header" ;;
 	machines/:\"*)
-		[[ ! -f tools/$name && $name != explore/* ]] || refuse "$file" "$where" "$header" ;;
+		[[ ! -f tools/$name && $name != explore/* && $name != diff/* ]] || refuse "$file" "$where" "$header" ;;
 	explore/:\"*)
-		[[ ! -f tools/$name && $name != tools/* ]] || refuse "$file" "$where" "$header"
+		[[ ! -f tools/$name && $name != tools/* && $name != diff/* && $name != *../diff/* ]] || refuse "$file" "$where" "$header"
 		case $file in
 		explore/search/*) [[ $name = explore/search/* ]] ;;
 		explore/lang/*) [[ $name = explore/lang/* || $name = faultline/* ]] ;;
 		explore/host/*) [[ ! -f src/$name ]] ;;
 		esac || refuse "$file" "$where" "$header" ;;
+	diff/:\"*)
+		case $name in
+		*../* | tools/*) false ;;
+		explore/*) [[ $name = explore/lang/* ]] ;;
+		esac && [[ ! -f tools/$name ]] || refuse "$file" "$where" "$header"
+		[[ $file = diff/engine/* || ! (-f src/$name || -f machines/$name || $name = src/* || $name = machines/*) ]] ||
+			refuse "$file" "$where" "$header" ;;
 	esac
 done < <(grep -rEo --include='*.[chS]' '^[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*[<"][^>"]*[>"]' \
-	include src ports machines explore 2>/dev/null |
+	include src ports machines explore diff 2>/dev/null |
 	sed -E 's/^([^:]*):[[:space:]]*#[[:space:]]*include(_next)?[[:space:]]*(.*)$/\1 \3/')
 
 if [ $count -eq 0 ]; then

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,explore/{search,lang,host},tools}
+mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,explore/{search,lang,host},diff/{engine,host,play},tools}
 touch "$work"/{include/faultline/mm.h,src/mm/mm_int.h,src/vma/vma.h,machines/soft/soft.h,tools/tool.h}
 status=0
 
@@ -45,4 +45,20 @@ expect fail explore/lang/a.c '"explore/exec/exec.h"'
 expect pass explore/host/a.c '"explore/exec/exec.h"'
 expect fail explore/host/a.c '"vma/vma.h"'
 expect fail explore/a.c '"tools/tool.h"'
+expect fail explore/a.c '"diff/diff.h"'
+expect fail machines/soft/a.c '"diff/diff.h"'
+expect fail ports/threads/a.c '"diff/diff.h"'
+expect fail src/mm/a.c '"diff/diff.h"'
+expect pass diff/play/a.c '"diff/diff.h"'
+expect pass diff/play/a.c '"explore/lang/scenario.h"'
+expect pass diff/play/a.c '"faultline/mm.h"'
+expect fail diff/play/a.c '"explore/exec/exec.h"'
+expect fail diff/play/a.c '"vma/vma.h"'
+expect fail diff/host/a.c '"mm/mm_int.h"'
+expect fail diff/host/a.c '"soft/soft.h"'
+expect fail diff/host/a.c '"../../src/mm/mm_int.h"'
+expect fail diff/a.c '"tool.h"'
+expect pass diff/engine/a.c '"vma/vma.h"'
+expect pass diff/engine/a.c '"soft/soft.h"'
+expect fail diff/engine/a.c '"tools/tool.h"'
 exit $status
