@@ -53,14 +53,14 @@ static inline uint64_t fl_diff_scratch(unsigned actor)
 
 enum fl_call_kind {
 	FL_CALL_SYSCALL, /* nr, arg */
-	FL_CALL_LOAD,    /* arg[0] address, size: 1, 2, 4, 8, 16 at any address; the answer's value and out */
-	FL_CALL_STORE,   /* arg[0] address, size, value (16 bytes: the word twice) */
-	FL_CALL_ADD,     /* arg[0] address, size 4 or 8, aligned; value */
-	FL_CALL_FETCH,   /* arg[0] address */
-	FL_CALL_FORK,    /* object: the process to be. Descriptors are shared with it, as by CLONE_FILES */
-	FL_CALL_EXIT,    /* the actor ends; with the last one of a process goes its memory */
-	FL_CALL_SIGNAL,  /* object: the actor; fatal */
-	FL_CALL_LIMIT,   /* object: RLIMIT_*; value: pages (fl_limit_base says from where); UINT64_MAX: no limit */
+	FL_CALL_LOAD, /* arg[0] address, size: 1, 2, 4, 8, 16 at any address; ret: the first 8 bytes; of 16 `out` has all */
+	FL_CALL_STORE,  /* arg[0] address, size, value (16 bytes: the word twice) */
+	FL_CALL_ADD,    /* arg[0] address, size 4 or 8, aligned; value */
+	FL_CALL_FETCH,  /* arg[0] address */
+	FL_CALL_FORK,   /* object: the process to be. Descriptors are shared with it, as by CLONE_FILES */
+	FL_CALL_EXIT,   /* the actor ends; with the last one of a process goes its memory */
+	FL_CALL_SIGNAL, /* object: the actor; fatal */
+	FL_CALL_LIMIT,  /* object: RLIMIT_*; value: pages (fl_limit_base says from where); UINT64_MAX: no limit */
 	FL_CALL_KINDS
 };
 
@@ -77,7 +77,8 @@ enum fl_out_kind {
 	FL_OUT_PLAIN,    /* as it is */
 	FL_OUT_MESSAGES, /* struct fl_uffd_msg: thread ids become the actor's index + 1 */
 	FL_OUT_CARRIER,  /* what syswrite wrote to the carrier: `ret` bytes of it, hashed into the first 8 bytes */
-	FL_OUT_POLL,     /* struct pollfd: descriptors become 0 */
+	FL_OUT_CARRIED, /* the first bytes of the carrier themselves: as many as `ret` says, at most outs; then zeros */
+	FL_OUT_POLL,    /* struct pollfd: the descriptor of userfaultfd `object` is put into it before, and 0 after */
 };
 
 struct fl_call {
@@ -93,6 +94,7 @@ struct fl_call {
 	bool opens; /* SYSCALL: makes userfaultfd `object` */
 	/* Before: these bytes are put at the start of the actor's scratch; the rest of what the answer shows is 0 */
 	unsigned ins;
+	bool carried; /* or at the start of the carrier instead */
 	uint8_t in[FL_DIFF_OUT];
 	/* Before: every word of so many pages from scratch + 1 page on, and of the carrier's first bytes, is `fill` */
 	unsigned fill_pages;
@@ -100,6 +102,9 @@ struct fl_call {
 	/* After: so many bytes from the start of scratch are the answer's out */
 	unsigned outs;
 	enum fl_out_kind out_kind;
+	/* For who plays a statement of several calls: */
+	bool gives; /* the statement's result is made of this call's answer */
+	bool needs; /* it is not done if the call before did not end well */
 };
 
 enum fl_answer_state {
@@ -239,7 +244,7 @@ const char *fl_diff_kind_name(enum fl_diff_kind kind);
 #define FL_CALLS_MAX 4u
 int fl_lower(const struct fl_scenario *s, const struct fl_sc_statement *st, unsigned actor, const int64_t *results,
 	     struct fl_call *call, unsigned max, char **error);
-/* What the statement's result is, from the answer of its last call: an error, an address from the window's start, ... */
+/* What the statement's result is, from the answer of the call that gives it: an error, an address from the window's start, ... */
 int64_t fl_lower_result(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_call *c,
 			const struct fl_answer *a);
 /* The memory that a statement is about. False: none. */

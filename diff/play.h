@@ -34,7 +34,7 @@ enum fl_fact_field {
 };
 
 struct fl_fact {
-	unsigned step;  /* which statement, in order; the last + 1: the end */
+	unsigned step;  /* which statement: those of setup, then the turns; the last + 1: the end */
 	unsigned call;  /* which of its calls */
 	unsigned actor; /* whose answer; of mappings and pages: the process */
 	enum fl_fact_field field;
@@ -64,10 +64,14 @@ struct fl_play {
 	struct fl_side *engine, *host;
 	struct fl_play_options options;
 	struct fl_cover *cover; /* NULL: nobody counts */
-	/* out: the facts of all steps, as far as it went: of the engine [0], of the kernel [1] */
+	/*
+	 * out: the facts of all steps, as far as it went: of the engine [0], of the kernel [1]. All answers; mappings,
+	 * pages and the like only as far as they differ. Of a very long program the first ones are dropped.
+	 */
 	struct fl_facts *facts[2];
-	size_t first;   /* the first fact in which they differ, if DIFFER; one side may have fewer */
-	unsigned step;  /* the statement after which they differ; s->turns: at the end */
+	size_t first
+		[2]; /* the first fact in which they differ, if DIFFER; SIZE_MAX: this side has none like the other's */
+	unsigned step;  /* the statement after which they differ, as in facts */
 	unsigned steps; /* statements that were done */
 	unsigned rule;  /* the last rule that applied */
 	char *text;     /* BROKEN: how. To free */
