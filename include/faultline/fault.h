@@ -31,6 +31,11 @@ enum fl_outcome {
  */
 #define FL_FAULTF_AHEAD 4u
 #define FL_FAULTF_SP 8u /* sp is valid */
+/*
+ * Kernel mode: the page shall be there, and nobody looks at what it holds (mlock, MAP_POPULATE). Only in the accounting
+ * different: a page that has come meanwhile was no fault of this task.
+ */
+#define FL_FAULTF_POPULATE 16u
 /* Kernel mode: only a fatal signal ends the wait (Linux's default there). User mode waits end by any signal. */
 
 /* What resolved a fault, for reports. */

@@ -128,12 +128,25 @@ int fl_mm_fork(struct fl_task *t, struct fl_mm **out);
 struct fl_vma_info {
 	fl_va start, end;
 	uint64_t vm_flags;
-	uint64_t pgoff;  /* in pages */
+	uint64_t pgoff;  /* in pages; of anonymous memory, which has an offset too, Linux shows 0 */
 	uint64_t cookie; /* of a foreign VMA */
-	bool heap;       /* lies in the brk range */
+	bool heap;       /* [heap]: anonymous, and any byte of it is in the brk range */
 };
 /* The first VMA that ends above va. False: there is none. No lock needed; a snapshot. */
 bool fl_mm_next_vma(struct fl_mm *mm, fl_va va, struct fl_vma_info *info);
+
+/* What /proc/PID/pagemap shows of one page, and where its frame is. */
+struct fl_page_info {
+	fl_pfn pfn;     /* FL_PFN_NONE: no frame is there */
+	bool present;   /* bit 63: a frame is mapped, be it the zero frame */
+	bool swapped;   /* bit 62: a marker stands there instead */
+	bool guard;     /* bit 58: that of a guard page */
+	bool uffd_wp;   /* bit 57: write-protected by userfaultfd */
+	bool exclusive; /* bit 56: no other entry maps the frame; never so of the zero frame */
+	bool zero;      /* it is the zero frame: no bit says so */
+};
+/* Of the page that va lies in. No lock needed; a snapshot. */
+void fl_mm_pagemap(struct fl_mm *mm, fl_va va, struct fl_page_info *info);
 /* A free range of len bytes (page multiple), top down in [lo, hi), as mmap would choose; 0: none. A snapshot. */
 fl_va fl_mm_find_gap(struct fl_mm *mm, uint64_t len, fl_va lo, fl_va hi);
 

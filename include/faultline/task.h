@@ -36,6 +36,11 @@ struct fl_task {
 	uint32_t tid;                /* (i) what THREAD_ID messages carry */
 	uint32_t caps;               /* (o) FL_CAP_* */
 	uint32_t pagefault_disabled; /* (o) depth */
+	/*
+	 * (o) Faults that have been resolved, as getrusage(2) counts them: each one once. Major: it had to be tried
+	 * again. Refusals count nowhere, nor do faults that nobody took (FL_FAULTF_AHEAD).
+	 */
+	uint64_t min_flt, maj_flt;
 	/* Frames taken ahead from the arena: a run in address order, and single ones given back. src/frame/cache.c */
 	struct {
 		fl_pfn next, end;              /* (o) the run: next to hand out, and its end */

@@ -176,6 +176,11 @@ static enum fl_outcome ask_uffd(struct fl_fault_ctx *c)
 	c->uffd = NULL;
 	if (o != FL_FAULT_DONE)
 		return refuse(c, o, c->f.si_code);
+	/*
+	 * What user mode tries first, without the lock of the address space, is no try to Linux: only what waits a
+	 * second time, or has had to take that lock before it waited, counts as a retry.
+	 */
+	c->tried = c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER);
 	c->resolved_by_uffd = true;
 	return FL_FAULT_DONE;
 }
@@ -252,6 +257,19 @@ static enum fl_outcome resolve(struct fl_fault_ctx *c)
 	return o;
 }
 
+/* Charge the task, as Linux does. */
+static void account(const struct fl_fault_ctx *c)
+{
+	const unsigned none = FL_FAULTF_AHEAD | (c->f.kind == FL_KIND_SPURIOUS ? FL_FAULTF_POPULATE : 0);
+
+	if (c->f.flags & none)
+		return;
+	if (c->tried)
+		c->task->maj_flt++;
+	else
+		c->task->min_flt++;
+}
+
 /* The kind of the last look is not the whole story if userfaultfd or a stack's growth came before it. */
 static void name_kind(struct fl_fault_ctx *c)
 {
@@ -278,8 +296,10 @@ enum fl_outcome fl_handle_fault(struct fl_task *task, struct fl_fault *fault)
 		drop_range(&c);
 		if (c.spare != FL_PFN_NONE)
 			fl_frame_put(c.mm->frames, task, c.spare);
-		if (o == FL_FAULT_DONE)
+		if (o == FL_FAULT_DONE) {
+			account(&c);
 			name_kind(&c);
+		}
 	}
 	*fault = c.f;
 	return o;

@@ -38,6 +38,7 @@ struct fl_fault_ctx {
 	fl_pfn spare;          /* FL_PFN_NONE: none */
 	bool spare_clear;      /* it holds zeros */
 	bool resolved_by_uffd; /* at least once */
+	bool tried;            /* a wait has ended, and Linux would call the next try a retry */
 	bool grown;            /* a stack has grown for this fault */
 	bool locked;           /* range is held, shared */
 	struct fl_range_req range;

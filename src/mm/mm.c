@@ -203,10 +203,29 @@ bool fl_mm_next_vma(struct fl_mm *mm, fl_va va, struct fl_vma_info *info)
 		info->vm_flags = v->flags;
 		info->pgoff = v->pgoff;
 		info->cookie = v->object->cookie;
-		info->heap = v->start < mm->brk_start + fl_load(&mm->brk_size) && v->end > mm->brk_start;
+		info->heap = v->object->ops == &fl_anon_ops && v->end > mm->brk_start &&
+			     v->start < mm->brk_start + fl_load(&mm->brk_size);
 	}
 	fl_rcu_read_unlock();
 	return found;
+}
+
+void fl_mm_pagemap(struct fl_mm *mm, fl_va va, struct fl_page_info *info)
+{
+	fl_pte e = fl_table_peek(&mm->tables, va);
+
+	*info = (struct fl_page_info){.pfn = FL_PFN_NONE};
+	if (e & FL_PTE_PRESENT) {
+		info->pfn = fl_pte_pfn(e);
+		info->present = true;
+		info->uffd_wp = (e & FL_PTE_UFFD_WP) != 0;
+		info->zero = (e & FL_PTE_ZERO) != 0;
+		/* The frame's metadata stays readable, whoever has the frame by now. */
+		info->exclusive = !info->zero && fl_load(&fl_frame_meta(mm->frames, info->pfn)->maps) == 1;
+	} else if (e & FL_PTE_MARKER) {
+		info->swapped = true;
+		info->guard = e == FL_MARKER_GUARD;
+	}
 }
 
 fl_va fl_mm_find_gap(struct fl_mm *mm, uint64_t len, fl_va lo, fl_va hi)

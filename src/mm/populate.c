@@ -8,7 +8,7 @@
 
 int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access)
 {
-	struct fl_fault f = {.addr = va, .access = (uint8_t)access};
+	struct fl_fault f = {.addr = va, .access = (uint8_t)access, .flags = FL_FAULTF_POPULATE};
 
 	if (fl_task_interrupted(t, FL_WAIT_KILLABLE))
 		return -FL_EINTR;
