@@ -9,10 +9,12 @@ foreach(target IN ITEMS faultline faultline-command faultline-explore)
 	endif()
 endforeach()
 
-# `faultline explore` finds it from where it lies itself.
-if(TARGET explore-command)
-	install(TARGETS explore-command RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR})
-endif()
+# `faultline explore` and `faultline diff` find them from where they lie themselves.
+foreach(target IN ITEMS explore-command diff-command)
+	if(TARGET ${target})
+		install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR})
+	endif()
+endforeach()
 
 # fl_port.h finds beside it what chooses the port's half by FL_PORT_FIBERS.
 fl_glob(public_headers include/faultline/*.h ports/choose/fl_port_impl.h)

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"run", fl_tool_run, "run an unmodified Linux program with its memory in the engine, and report its faults"},
 	{"explore", fl_tool_explore, "run a scenario under every schedule that can matter, and say what can happen"},
+	{"diff", fl_tool_diff, "hold the engine against the running kernel: the same programs, every answer compared"},
 };
 
 static void print_commands(FILE *out)

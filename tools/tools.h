@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The subcommands of the `faultline` command, one file each. Each takes its own argv (argv[0] is its name) and
+ * The subcommands of the `faultline` command. Each takes its own argv (argv[0] is its name) and
  * returns the exit status.
  */
 #ifndef FL_TOOLS_H
@@ -11,5 +11,6 @@
 
 int fl_tool_run(int argc, char **argv);
 int fl_tool_explore(int argc, char **argv);
+int fl_tool_diff(int argc, char **argv);
 
 #endif
