@@ -59,7 +59,10 @@ struct fl_vcpu {
 	struct fl_tlb_entry tlb[FL_SOFT_TLB];         /* (r) */
 };
 
-/* As fl_mm_create, on a soft machine: config's ops and machine are not looked at. */
+/*
+ * As fl_mm_create, on a soft machine. config's ops may be NULL; of them only foreign_read and foreign_write are looked at, and are
+ * called with config's machine, also for what fork makes of the address space.
+ */
 int fl_soft_mm_create(const struct fl_mm_config *c, struct fl_mm **out);
 
 /*

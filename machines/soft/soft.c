@@ -75,11 +75,31 @@ static void soft_flush(void *machine, fl_va start, fl_va end, enum fl_flush_kind
 	fl_mutex_unlock(&s->mutex);
 }
 
+static size_t soft_foreign_read(void *machine, void *dst, fl_va va, size_t n)
+{
+	const struct fl_soft *s = machine;
+
+	return s->host && s->host->foreign_read ? s->host->foreign_read(s->host_arg, dst, va, n) : 0;
+}
+
+static size_t soft_foreign_write(void *machine, fl_va va, const void *src, size_t n)
+{
+	const struct fl_soft *s = machine;
+
+	return s->host && s->host->foreign_write ? s->host->foreign_write(s->host_arg, va, src, n) : 0;
+}
+
 static void *soft_fork(void *machine, struct fl_mm *child)
 {
-	(void)machine;
+	const struct fl_soft *parent = machine;
+	struct fl_soft *s = fl_port_alloc(sizeof(*s));
+
 	(void)child;
-	return fl_port_alloc(sizeof(struct fl_soft));
+	if (s) {
+		s->host = parent->host;
+		s->host_arg = parent->host_arg;
+	}
+	return s;
 }
 
 static void soft_drop(void *machine)
@@ -92,6 +112,8 @@ static void soft_drop(void *machine)
 
 static const struct fl_machine_ops soft_ops = {
 	.flush = soft_flush,
+	.foreign_read = soft_foreign_read,
+	.foreign_write = soft_foreign_write,
 	.fork = soft_fork,
 	.drop = soft_drop,
 };
@@ -99,15 +121,18 @@ static const struct fl_machine_ops soft_ops = {
 int fl_soft_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 {
 	struct fl_mm_config config = *c;
+	struct fl_soft *s = fl_port_alloc(sizeof(*s));
 	int err;
 
-	config.ops = &soft_ops;
-	config.machine = fl_port_alloc(sizeof(struct fl_soft));
-	if (!config.machine)
+	if (!s)
 		return -FL_ENOMEM;
+	s->host = c->ops;
+	s->host_arg = c->machine;
+	config.ops = &soft_ops;
+	config.machine = s;
 	err = fl_mm_create(&config, out);
 	if (err)
-		fl_port_free(config.machine, sizeof(struct fl_soft));
+		fl_port_free(s, sizeof(*s));
 	return err;
 }
 

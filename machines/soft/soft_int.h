@@ -11,7 +11,9 @@
 
 struct fl_soft {
 	struct fl_mutex mutex;
-	struct fl_vcpu *vcpus; /* (mutex) */
+	struct fl_vcpu *vcpus;             /* (mutex) */
+	const struct fl_machine_ops *host; /* (i) who serves foreign memory; may be NULL */
+	void *host_arg;                    /* (i) */
 };
 
 /* Begin and end to run, whatever v->entered says. */
