@@ -238,12 +238,12 @@ const char *fl_diff_kind_name(enum fl_diff_kind kind);
 
 /*
  * lower/: statement st of actor (its thread's index, or s->threads for setup) becomes calls. results: what the statements so far
- * have bound, by result index, as the engine answered (addresses are from the window's start). Returns how many calls, at most max; 0:
+ * have bound, by result index, as the engine answered (addresses are from the window's start). Returns how many calls; 0:
  * it names a result that is an error, so there is nothing to do. -1 and *error: this statement cannot be compared (it names the place).
  */
 #define FL_CALLS_MAX 4u
 int fl_lower(const struct fl_scenario *s, const struct fl_sc_statement *st, unsigned actor, const int64_t *results,
-	     struct fl_call *call, unsigned max, char **error);
+	     struct fl_call call[FL_CALLS_MAX], char **error);
 /* What the statement's result is, from the answer of the call that gives it: an error, an address from the window's start, ... */
 int64_t fl_lower_result(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_call *c,
 			const struct fl_answer *a);
