@@ -22,6 +22,8 @@ static int install(struct fl_fault_ctx *c, fl_pfn pfn)
 
 	seen = fl_table_peek(&c->mm->tables, c->page);
 	/* Whose page is it? After an unregister it may be an ordinary fault's, and the registration is what is missing. */
+	if (FL_BUG(zero_over) && pfn == FL_PFN_NONE && !vacant(seen, pfn))
+		return 0;
 	if (!vacant(seen, pfn))
 		return fl_load(&c->vma->mark) || fl_uffd_released(c->vma->uffd) ? -FL_EAGAIN : -FL_EEXIST;
 	if (pfn != FL_PFN_NONE)

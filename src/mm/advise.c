@@ -11,6 +11,7 @@
  */
 #include "mm/mm_int.h"
 #include "mm/advise.h"
+#include "sync/bug.h"
 
 enum kind {
 	INVALID,
@@ -91,6 +92,8 @@ static struct fl_vma *next_part(struct fl_mm *mm, fl_va *start, fl_va end, fl_va
 	}
 	if (v->start > *start) {
 		*hole = true;
+		if (FL_BUG(hole_ends))
+			return NULL;
 		*start = v->start;
 	}
 	*stop = v->end < end ? v->end : end;
@@ -130,11 +133,11 @@ static int advise_part(struct fl_task *t, fl_va start, fl_va end, uint64_t flags
 
 	switch (advice) {
 	case FL_MADV_DONTNEED:
-		if (locked)
+		if (locked && !FL_BUG(locked_dropped))
 			return -FL_EINVAL;
 		/* fallthrough */
 	case FL_MADV_DONTNEED_LOCKED:
-		fl_mm_zap(t->mm, t, start, end, false);
+		fl_mm_zap(t->mm, t, start, FL_BUG(drop_short) ? end - fl_mm_page(t->mm) : end, FL_BUG(guard_dropped));
 		return 0;
 	case FL_MADV_GUARD_INSTALL:
 		return locked ? -FL_EINVAL : fl_guard_install(t, start, end);

@@ -6,6 +6,7 @@
  * the heap.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 #define HEAP_FLAGS (FL_VM_READ | FL_VM_WRITE | FL_VM_MAYREAD | FL_VM_MAYWRITE | FL_VM_MAYEXEC | FL_VM_ACCOUNT)
 
@@ -70,7 +71,7 @@ static int set_brk(struct fl_change *c, fl_va old, fl_va brk)
 	else if (end < old_end)
 		err = shrink_heap(c, end, old_end);
 	if (!err)
-		fl_store(&mm->brk_size, (uintptr_t)(brk - mm->brk_start));
+		fl_store(&mm->brk_size, (uintptr_t)((FL_BUG(brk_rounded) ? end : brk) - mm->brk_start));
 	return err;
 }
 
@@ -117,7 +118,7 @@ static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 		return false;
 	fl_rcu_read_lock(); /* what is below may lie farther down than the lock reaches */
 	below = fl_index_find_prev(&mm->index, v->start);
-	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access))
+	if (below && !(below->flags & FL_VM_GROWSDOWN) && (below->flags & access) && !FL_BUG(gap_ignored))
 		guard = mm->index.guard;
 	if (below)
 		free = below->end <= start && start - below->end >= guard;

@@ -88,7 +88,7 @@ static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
 	c->total += pages;
 	if (fl_flags_are_data(v->flags))
 		c->data += pages;
-	if (v->flags & FL_VM_LOCKED)
+	if ((v->flags & FL_VM_LOCKED) && !(FL_BUG(lock_leaked) && sign != 1))
 		c->locked += pages;
 }
 
@@ -171,8 +171,8 @@ static struct fl_vma part_of(const struct fl_mm *mm, const struct fl_vma *v, fl_
 	return (struct fl_vma){
 		.start = start,
 		.end = end,
-		.flags = v->flags,
-		.pgoff = v->pgoff + fl_pages(mm, start - v->start),
+		.flags = FL_BUG(split_unflagged) && end < v->end ? v->flags & ~FL_VM_DONTDUMP : v->flags,
+		.pgoff = FL_BUG(split_offset) ? v->pgoff : v->pgoff + fl_pages(mm, start - v->start),
 		.object = v->object,
 		.uffd = v->uffd,
 		.anon_id = fl_load(&v->anon_id),
@@ -230,7 +230,7 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	if (r) {
 		struct fl_vma rest = part_of(c->mm, r, end, r->end);
 
-		if (put && !c->alone && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
+		if (put && !c->alone && !FL_BUG(merge_left_only) && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
 			merge(&piece[n - 1], &rest);
 			c->to = r->end;
 		} else if (r->start < end) {
@@ -400,7 +400,7 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 	/* The pass is due even where no right changes: it ends the faults that took the old flags for true. */
 	fl_mm_gather_begin(&g, c->mm, c->task);
 	r.gather = &g;
-	if (!(flags & FL_VM_FOREIGN))
+	if (!(flags & FL_VM_FOREIGN) && !FL_BUG(rights_kept))
 		(void)fl_tables_for_each(&c->mm->tables, start, end, set_rights, &r);
 	fl_gather_end(&g);
 	fl_change_commit(c);

@@ -26,7 +26,8 @@ static struct fl_vma *copy_vma(struct fl_mm *child, const struct fl_vma *v)
 	struct fl_vma copy = {
 		.start = v->start,
 		.end = v->end,
-		.flags = v->flags & ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT | FL_VM_UFFD_ANY),
+		.flags = v->flags &
+			 ~(FL_BUG(fork_locked) ? FL_VM_UFFD_ANY : FL_VM_LOCKED | FL_VM_LOCKONFAULT | FL_VM_UFFD_ANY),
 		.pgoff = v->pgoff,
 		.object = v->object->ops == &fl_anon_ops ? &child->anon : v->object,
 	};
@@ -111,7 +112,7 @@ static int share_entry(struct copy *c, struct fl_table *t, unsigned i, fl_va va,
 	if (e & FL_PTE_ZERO)
 		return 0;
 	m = fl_frame_meta(c->mm->frames, fl_pte_pfn(e));
-	if (own)
+	if (own && !FL_BUG(fork_writable))
 		fl_entry_flags(t, i, own, 0);
 	/*
 	 * Only now: who pins, looks at the entry again afterwards (fl_frame_pin). Either it sees no WRITE, or we the
@@ -149,7 +150,7 @@ static int copy_table(void *arg, struct fl_table *t, fl_va start, fl_va end)
 		e = fl_entry_get(t, i);
 		if (e & FL_PTE_PRESENT)
 			err = share_entry(c, t, i, start, &e);
-		else if (e != FL_MARKER_GUARD && e != FL_MARKER_POISON)
+		else if ((e != FL_MARKER_GUARD || FL_BUG(fork_unguarded)) && e != FL_MARKER_POISON)
 			continue; /* a write-protect marker goes with its registration */
 		if (!err)
 			fl_entry_set(to, i, e);
@@ -171,7 +172,7 @@ static void mark_all(struct fl_mm *mm, uint32_t mark)
 
 static int copy_tables(struct copy *c)
 {
-	const uint64_t no = FL_VM_DONTCOPY | FL_VM_WIPEONFORK | FL_VM_FOREIGN;
+	const uint64_t no = FL_VM_DONTCOPY | FL_VM_FOREIGN | (FL_BUG(wipe_ignored) ? 0 : FL_VM_WIPEONFORK);
 	struct fl_vma *v;
 	fl_va va, last = 0;
 	int err = 0;

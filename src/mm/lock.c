@@ -5,6 +5,7 @@
  * Nothing is ever paged out here, so to lock is to set the flag, to count, and to fault in.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 #define LOCKED_MASK (FL_VM_LOCKED | FL_VM_LOCKONFAULT)
 
@@ -60,7 +61,8 @@ static int apply(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
 	err = fl_change_lock(&c, t, t->mm, start, end);
 	if (err)
 		return err;
-	if (flags && !fl_mm_may_lock(t->mm, t, end - start - locked_within(t->mm, start, end)))
+	if (flags &&
+	    !fl_mm_may_lock(t->mm, t, end - start - (FL_BUG(locked_twice) ? 0 : locked_within(t->mm, start, end))))
 		err = -FL_ENOMEM;
 	else
 		err = set_locked(&c, start, end, flags);

@@ -6,6 +6,7 @@
  * faster.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 /* Where MAP_32BIT mappings go: Linux's choice, in the second GiB. */
 #define LOW_START 0x40000000u
@@ -69,7 +70,8 @@ static int place_fixed(struct fl_change *c, struct fl_task *t, struct mapping *m
 	if (m->engine && m->addr < mm->min_addr)
 		return -FL_EPERM;
 	err = fl_change_lock(c, t, mm, m->addr, m->addr + m->len);
-	if (err || !(m->flags & FL_MAP_FIXED_NOREPLACE) || !fl_mm_occupied(mm, m->addr, m->addr + m->len))
+	if (err || !(m->flags & FL_MAP_FIXED_NOREPLACE) || FL_BUG(noreplace_replaces) ||
+	    !fl_mm_occupied(mm, m->addr, m->addr + m->len))
 		return err;
 	fl_change_unlock(c);
 	return -FL_EEXIST;
@@ -180,7 +182,7 @@ int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl
 		return -FL_ENODEV;
 	if (flags & FL_MAP_STACK)
 		m.vm_flags |= FL_VM_NOHUGEPAGE;
-	if (flags & FL_MAP_NORESERVE)
+	if ((flags & FL_MAP_NORESERVE) && !FL_BUG(noreserve_lost))
 		m.vm_flags |= FL_VM_NORESERVE;
 	else if (prot & FL_PROT_WRITE)
 		m.vm_flags |= FL_VM_ACCOUNT;
@@ -188,6 +190,8 @@ int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl
 	if (err)
 		return err;
 	/* As in Linux, what cannot be populated is left to faults. */
+	if (FL_BUG(populate_ignored))
+		return 0;
 	if ((m.vm_flags & FL_VM_LOCKED) || (flags & (FL_MAP_POPULATE | FL_MAP_NONBLOCK)) == FL_MAP_POPULATE)
 		(void)fl_mm_populate(t, m.addr, m.addr + m.len, true);
 	return 0;

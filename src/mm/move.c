@@ -169,7 +169,7 @@ static void move_entries(struct fl_remap *r, fl_va from, uint64_t len, fl_va to,
 		b.n = 0;
 		full = fl_tables_for_each(&r->mm->tables, va, from + len, take, &b);
 		for (i = 0; i < b.n; i++) {
-			if (b.e[i] & FL_PTE_PRESENT)
+			if ((b.e[i] & FL_PTE_PRESENT) && !FL_BUG(move_unflushed))
 				fl_gather_protected(&g, b.va[i], fl_mm_page(r->mm));
 			if (!wp)
 				b.e[i] &= ~FL_PTE_UFFD_WP;
@@ -202,7 +202,7 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 
 	if (!(r->flags & FL_MREMAP_DONTUNMAP))
 		return fl_change_prepare(&r->change, from, from + len, NULL);
-	rest.flags &= ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT);
+	rest.flags &= FL_BUG(unmoved_locked) ? ~(uint64_t)0 : ~(FL_VM_LOCKED | FL_VM_LOCKONFAULT);
 	r->change.keeps = len < v->end - v->start;
 	if (!r->change.keeps)
 		rest.anon_id = 0;

@@ -4,6 +4,7 @@
  * in Linux.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 
 #define RWX (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)
 
@@ -112,7 +113,7 @@ int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot)
 	prot &= ~grows;
 	if (grows == (FL_PROT_GROWSDOWN | FL_PROT_GROWSUP) || (addr & (fl_mm_page(mm) - 1)))
 		return -FL_EINVAL;
-	if (!len)
+	if (!len && !FL_BUG(empty_refused))
 		return 0;
 	end = addr + fl_page_up(mm, len);
 	if (end <= addr)

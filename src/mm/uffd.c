@@ -4,6 +4,7 @@
  * Checks of the whole range come before the first change; then VMA by VMA under one exclusive range lock.
  */
 #include "mm/mm_int.h"
+#include "sync/bug.h"
 #include "uffd/uffd_int.h"
 
 /* A context that was closed while there was no memory to unregister its mappings owns nothing any more. */
@@ -18,7 +19,7 @@ static int check_register(const struct fl_vma *v, const struct fl_uffd *u, uint6
 		return -FL_EINVAL;
 	if (!(v->flags & FL_VM_MAYWRITE))
 		return -FL_EPERM;
-	return owner(v) && owner(v) != u ? -FL_EBUSY : 0;
+	return owner(v) && owner(v) != u && !FL_BUG(register_steals) ? -FL_EBUSY : 0;
 }
 
 static int check_unregister(const struct fl_vma *v, const struct fl_uffd *only)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seeded bugs: places where a test build of the engine can be told to break one of its rules, to prove that the
- * explorer finds it. docs/seeded-bugs.md tells what each does and which scenario catches it.
+ * explorer, or the comparison with the kernel, finds it. docs/seeded-bugs.md tells what each does and what catches it.
  *
  * FL_BUG(name) is false, and costs nothing, in every build but that one (FL_SEEDED_BUGS); there it asks whether this is
  * the bug that was chosen. A reader of the engine may skip every line with FL_BUG in it.
@@ -52,10 +52,45 @@
 	BUG(fill_efault)       \
 	BUG(wait_uninterrupted)
 
+/* What one thread can show: found by holding the engine against the kernel, not by the explorer. */
+#define FL_DIFF_BUGS(BUG)       \
+	BUG(noreplace_replaces) \
+	BUG(noreserve_lost)     \
+	BUG(populate_ignored)   \
+	BUG(split_unflagged)    \
+	BUG(split_offset)       \
+	BUG(merge_left_only)    \
+	BUG(merge_unequal)      \
+	BUG(merge_strangers)    \
+	BUG(rights_kept)        \
+	BUG(empty_refused)      \
+	BUG(top_refused)        \
+	BUG(hole_ends)          \
+	BUG(locked_dropped)     \
+	BUG(drop_short)         \
+	BUG(guard_dropped)      \
+	BUG(fork_locked)        \
+	BUG(fork_writable)      \
+	BUG(fork_unguarded)     \
+	BUG(wipe_ignored)       \
+	BUG(lock_leaked)        \
+	BUG(locked_twice)       \
+	BUG(move_unflushed)     \
+	BUG(unmoved_locked)     \
+	BUG(brk_rounded)        \
+	BUG(gap_ignored)        \
+	BUG(short_lost)         \
+	BUG(dontwake_wakes)     \
+	BUG(zero_over)          \
+	BUG(unregister_silent)  \
+	BUG(newest_first)       \
+	BUG(message_read)       \
+	BUG(register_steals)
+
 #ifdef FL_SEEDED_BUGS
 #define FL_BUG_ENUMERATOR(name) FL_BUG_##name,
 enum fl_bug {
-	FL_BUGS(FL_BUG_ENUMERATOR) FL_BUG_NONE
+	FL_BUGS(FL_BUG_ENUMERATOR) FL_DIFF_BUGS(FL_BUG_ENUMERATOR) FL_BUG_NONE
 };
 extern enum fl_bug fl_seeded_bug; /* explore/bug.c */
 #define FL_BUG(name) FL_UNLIKELY(fl_seeded_bug == FL_BUG_##name)

@@ -91,7 +91,7 @@ size_t fl_copy_to_user(struct fl_task *t, fl_va dst, const void *src, size_t n)
 		if (got < part)
 			break;
 	}
-	return n - done;
+	return FL_BUG(short_lost) && done < n ? n : n - done;
 }
 
 size_t fl_copy_from_user_nofault(struct fl_task *t, void *dst, fl_va src, size_t n)

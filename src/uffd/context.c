@@ -10,6 +10,7 @@
  * The mutex guards what context.h says; it is never held across another room's call.
  */
 #include "faultline/uaccess.h"
+#include "sync/bug.h"
 #include "uffd/context.h"
 
 int fl_uffd_create(struct fl_task *t, int flags, bool privileged, const struct fl_uffd_ops *ops, void *arg,
@@ -165,7 +166,7 @@ static int ioctl_unregister(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 	if (!fl_uffd_range_ok(u, r.start, r.len))
 		return -FL_EINVAL;
 	err = set_range(t, u, r.start, r.len, 0);
-	if (!err)
+	if (!err && !FL_BUG(unregister_silent))
 		fl_uffd_wake(u, r.start, r.start + r.len); /* they go on as ordinary faults */
 	return err;
 }

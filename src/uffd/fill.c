@@ -165,7 +165,7 @@ int fl_uffd_copy(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 		return -FL_EINVAL;
 	f = (struct fill){.task = t, .u = u, .dst = c.dst, .src = c.src, .len = c.len, .copy = true};
 	f.wp = (c.mode & FL_UFFDIO_COPY_MODE_WP) != 0;
-	f.wake = !(c.mode & FL_UFFDIO_COPY_MODE_DONTWAKE);
+	f.wake = !(c.mode & FL_UFFDIO_COPY_MODE_DONTWAKE) || FL_BUG(dontwake_wakes);
 	return fill(&f, result);
 }
 

@@ -112,7 +112,7 @@ static int take_message(struct fl_task *t, struct fl_uffd *u, bool may_wait, str
 	if (!u->oldest)
 		err = may_wait ? wait_message(t, u) : -FL_EAGAIN;
 	if (!err) {
-		w = u->oldest;
+		w = FL_BUG(newest_first) ? u->newest : u->oldest;
 		*msg = w->msg;
 		fl_uffd_queue_remove(u, w);
 		if (FL_BUG(read_refile)) {

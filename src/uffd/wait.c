@@ -50,7 +50,7 @@ static struct fl_uffd_msg make_message(const struct fl_uffd *u, uint32_t feature
 		uint64_t arg;
 	} tid = {.word = {t->tid, 0}}; /* the word at offset 24, in either byte order */
 
-	if (f->access == FL_WRITE)
+	if (f->access == FL_WRITE && !FL_BUG(message_read))
 		msg.arg0 = FL_UFFD_PAGEFAULT_FLAG_WRITE;
 	msg.arg1 = features & FL_UFFD_FEATURE_EXACT_ADDRESS ? f->addr : f->addr & ~(page - 1);
 	if (features & FL_UFFD_FEATURE_THREAD_ID)

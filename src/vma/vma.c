@@ -117,7 +117,9 @@ static bool same_object(const struct fl_object *a, const struct fl_object *b)
 
 bool fl_vma_can_merge(const struct fl_vma *a, const struct fl_vma *b, unsigned page_shift)
 {
-	return a->end == b->start && a->flags == b->flags && a->uffd == b->uffd &&
+	const uint64_t same = FL_BUG(merge_unequal) ? ~(uint64_t)(FL_VM_DONTCOPY | FL_VM_WIPEONFORK) : ~(uint64_t)0;
+
+	return a->end == b->start && !((a->flags ^ b->flags) & same) && a->uffd == b->uffd &&
 	       a->pgoff + ((a->end - a->start) >> page_shift) == b->pgoff && same_object(a->object, b->object) &&
-	       fl_anon_ids_merge(fl_load(&a->anon_id), fl_load(&b->anon_id));
+	       (FL_BUG(merge_strangers) || fl_anon_ids_merge(fl_load(&a->anon_id), fl_load(&b->anon_id)));
 }

@@ -29,8 +29,9 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export explore tmp
 
-# Rows: | `bug` | undoes | what goes wrong | `arguments` | found as | schedules |; a \| is part of its cell.
-sed 's/\\|/+/g' "$doc" |
+# Rows: | `bug` | undoes | what goes wrong | `arguments` | found as | schedules |; a \| is part of its cell. Those of the last
+# section are diff_bugs.sh's.
+sed -e 's/\\|/+/g' -e '/^## .*comparison/,$d' "$doc" |
 	awk -F ' *[|] *' '/^\| `/ { gsub(/`/, "", $2); gsub(/`/, "", $5); print $2 "\t" $5 "\t" $6 }' >"$tmp/rows"
 FL_BUG='?' "$explore" --help 2>&1 >/dev/null | sed -n 's/^  //p' | sort >"$tmp/known"
 cut -f 1 "$tmp/rows" | sort >"$tmp/told"
@@ -102,7 +103,8 @@ export -f hunt clean look bad schedules
 if [ -n "$update" ] && [ -s "$tmp/measured" ]; then
 	sed 's/\\|/\x01/g' "$doc" |
 		awk -F '|' -v OFS='|' 'NR == FNR { split($0, m, "\t"); count[m[1]] = m[2]; next }
-			/^\| `/ { bug = $2; gsub(/[` ]/, "", bug); if (bug in count) $7 = " " count[bug] " " }
+			/^## .*comparison/ { other = 1 }
+			/^\| `/ && !other { bug = $2; gsub(/[` ]/, "", bug); if (bug in count) $7 = " " count[bug] " " }
 			{ print }' "$tmp/measured" - |
 		sed 's/\x01/\\|/g' >"$tmp/doc" && cat "$tmp/doc" >"$doc"
 fi
