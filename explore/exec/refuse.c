@@ -37,7 +37,7 @@ static struct fl_place place_of(const struct fl_scenario *s, const char *setting
 	for (const char *line = s->text; line && *line; place.line++) {
 		size_t blank = strspn(line, " \t");
 
-		if (!strncmp(line + blank, setting, n) && strspn(line + blank + n, " \t")) {
+		if (!strncmp(line + blank, setting, n) && (!line[blank + n] || strspn(line + blank + n, " \t\r\n;#"))) {
 			place.column = (unsigned)blank + 1;
 			return place;
 		}
@@ -150,10 +150,22 @@ static char *refuse_statements(const struct fl_scenario *s, const struct fl_sc_s
 	return error;
 }
 
+static char *refuse_only_diff(const struct fl_scenario *s)
+{
+	struct fl_place place;
+	const char *what = fl_sc_only_diff(s, &place);
+
+	if (what && !place.line)
+		place = place_of(s, "unprivileged");
+	return what ? fl_exec_error(s, &place, "%s: only `faultline diff` runs this", what) : NULL;
+}
+
 char *fl_exec_refuse(const struct fl_scenario *s)
 {
 	char *error = refuse_settings(s);
 
+	if (!error)
+		error = refuse_only_diff(s);
 	for (size_t i = 0; !error && i < s->maps; i++)
 		error = refuse_map(s, &s->map[i]);
 	if (!error)

@@ -144,12 +144,26 @@ static char *refuse_maps(const struct fl_scenario *s)
 	return NULL;
 }
 
+static char *refuse_only_diff(const struct fl_scenario *s)
+{
+	struct fl_place place;
+	const char *what = fl_sc_only_diff(s, &place);
+
+	if (!what)
+		return NULL;
+	if (!place.line)
+		return fl_host_text("%s: %s: only `faultline diff` runs this", s->path, what);
+	return fl_host_text("%s:%u:%u: %s: only `faultline diff` runs this", s->path, place.line, place.column, what);
+}
+
 char *fl_host_refuse(const struct fl_scenario *s)
 {
 	struct unseen unseen = {.s = s};
 	const struct fl_sc_statement *st;
 	char *error = refuse_setting(s);
 
+	if (!error)
+		error = refuse_only_diff(s);
 	if (!error)
 		error = refuse_maps(s);
 	if (error)

@@ -72,6 +72,11 @@ static void set_engine(struct fl_sc_parser *p)
 	p->s->engine_only = true;
 }
 
+static void set_unprivileged(struct fl_sc_parser *p)
+{
+	p->s->unprivileged = true;
+}
+
 static void set_allow(struct fl_sc_parser *p)
 {
 	for (;;) {
@@ -89,9 +94,18 @@ static const struct setting {
 	const char *name;
 	void (*parse)(struct fl_sc_parser *p);
 } settings[] = {
-	{"arch", set_arch},     {"geometry", set_geometry}, {"kernel", set_kernel}, {"policy", set_policy},
-	{"frames", set_frames}, {"memory", set_memory},     {"bound", set_bound},   {"inject", set_inject},
-	{"engine", set_engine}, {"allow", set_allow},       {NULL, NULL},
+	{"arch", set_arch},
+	{"geometry", set_geometry},
+	{"kernel", set_kernel},
+	{"policy", set_policy},
+	{"frames", set_frames},
+	{"memory", set_memory},
+	{"bound", set_bound},
+	{"inject", set_inject},
+	{"engine", set_engine},
+	{"allow", set_allow},
+	{"unprivileged", set_unprivileged},
+	{NULL, NULL},
 };
 
 void fl_sc_guess_declarations(struct fl_sc_guess *g)
@@ -230,6 +244,7 @@ static void parse_map(struct fl_sc_parser *p, size_t first, bool hole)
 		fl_sc_check_map(p, t, index);
 	if (hole)
 		return;
+	fl_sc_check_order(p, &p->token[first]);
 	s->setup = fl_sc_grow(p, s->setup, s->setups, sizeof(*s->setup));
 	st = &s->setup[s->setups++];
 	*st = (struct fl_sc_statement){.op = FL_SC_MAP,

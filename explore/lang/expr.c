@@ -74,7 +74,7 @@ static void check_range(struct fl_sc_parser *p, const struct fl_sc_range *range,
 	const struct fl_sc_map *m;
 	uint64_t bytes;
 
-	if (!p->resolving)
+	if (!p->resolving || range->base != FL_SC_BASE_MAP)
 		return;
 	m = &p->s->map[range->map];
 	bytes = m->pages * FL_SC_PAGE;
@@ -120,13 +120,40 @@ static void pages(struct fl_sc_parser *p, struct fl_sc_range *range, bool length
 	check_range(p, range, t);
 }
 
-/* The mapping's name and the pages in brackets, if any. */
+/* A statement's result that is an address. The order of statements is fixed where this is used: any thread may. */
+static void name_result(struct fl_sc_parser *p, struct fl_sc_range *range, const struct fl_sc_token *t, unsigned index)
+{
+	const struct fl_sc_result *r = &p->s->result[index];
+
+	if (r->type != FL_SC_NUMBER)
+		fl_sc_fail(p, t,
+			   "'%s' is a message, of line %u; a place is a mapping, or a number that a statement gave",
+			   r->name, r->place.line);
+	range->base = FL_SC_BASE_RESULT;
+	range->result = index;
+	range->whole = false;
+}
+
+/* The mapping's name and the pages in brackets, if any; or a result, likewise; or an address. */
 static void parse_base(struct fl_sc_parser *p, struct fl_sc_range *range, bool length)
 {
-	const struct fl_sc_token *t = fl_sc_expect_word(p, "a mapping's name");
-	const struct fl_sc_known *k = fl_sc_lookup(p, t, FL_SC_N_MAP);
+	const struct fl_sc_token *t = fl_sc_peek(p);
+	const struct fl_sc_known *k;
 
-	*range = (struct fl_sc_range){.place = t->place, .map = k ? k->index : 0, .whole = true};
+	*range = (struct fl_sc_range){.place = t->place, .whole = true};
+	if (t->kind == FL_SC_T_NUMERAL && p->where != FL_SC_IN_PROPERTY) {
+		range->base = FL_SC_BASE_NUMBER;
+		range->offset = t->number;
+		range->whole = false;
+		fl_sc_next(p);
+		return;
+	}
+	fl_sc_expect_word(p, "a mapping's name");
+	k = p->resolving && p->where != FL_SC_IN_PROPERTY ? fl_sc_known_as(p, t, FL_SC_N_RESULT) : NULL;
+	if (k)
+		name_result(p, range, t, k->index);
+	else if ((k = fl_sc_lookup(p, t, FL_SC_N_MAP)))
+		range->map = k->index;
 	if (fl_sc_at(p, "[") && adjacent(p)) {
 		fl_sc_glue(p);
 		fl_sc_next(p);
@@ -156,21 +183,30 @@ void fl_sc_parse_range(struct fl_sc_parser *p, struct fl_sc_range *range, bool l
 	check_range(p, range, t);
 }
 
-unsigned fl_sc_parse_size(struct fl_sc_parser *p)
+unsigned fl_sc_parse_size(struct fl_sc_parser *p, unsigned most)
 {
+	const char *what = most == 16 ? "a size of 1, 2, 4, 8 or 16" : "a size of 1, 2, 4 or 8";
 	const struct fl_sc_token *t = fl_sc_peek(p);
-	uint64_t size = fl_sc_expect_number(p, "a size of 1, 2, 4 or 8", 1, 8);
+	uint64_t size = fl_sc_expect_number(p, what, 1, most);
 
 	if (size & (size - 1))
-		fl_sc_fail(p, t, "expected a size of 1, 2, 4 or 8, found %llu", (unsigned long long)size);
+		fl_sc_fail(p, t, "expected %s, found %llu", what, (unsigned long long)size);
 	return (unsigned)size;
 }
 
-void fl_sc_check_access(struct fl_sc_parser *p, const struct fl_sc_range *range, unsigned size)
+void fl_sc_check_access(struct fl_sc_parser *p, const struct fl_sc_range *range, unsigned size, bool may_cross)
 {
 	const struct fl_sc_token t = {.place = range->place};
+	const struct fl_sc_map *m;
 
-	if (range->offset % FL_SC_PAGE + size > FL_SC_PAGE)
+	if (may_cross && p->resolving && range->base == FL_SC_BASE_MAP && range->offset <= UINT64_MAX / 2) {
+		m = &p->s->map[range->map];
+		if (range->offset + size > m->pages * FL_SC_PAGE)
+			fl_sc_fail(p, &t, "'%s' has %llu page%s (%llu bytes); %u bytes from here reach beyond its end",
+				   m->name, (unsigned long long)m->pages, plural(m->pages),
+				   (unsigned long long)(m->pages * FL_SC_PAGE), size);
+	}
+	if (!may_cross && range->offset % FL_SC_PAGE + size > FL_SC_PAGE)
 		fl_sc_fail(p, &t, "%u bytes from here lie in two pages; an access has one", size);
 }
 
@@ -204,8 +240,8 @@ static struct fl_sc_expr *memory(struct fl_sc_parser *p)
 	fl_sc_parse_range(p, &e->range, false);
 	e->size = 8;
 	if (fl_sc_accept_key(p, "size"))
-		e->size = fl_sc_parse_size(p);
-	fl_sc_check_access(p, &e->range, e->size);
+		e->size = fl_sc_parse_size(p, 8);
+	fl_sc_check_access(p, &e->range, e->size, false);
 	if (fl_sc_accept(p, "in"))
 		e->process = parse_process(p);
 	fl_sc_glue(p);

@@ -99,7 +99,8 @@ struct fl_sc_parser {
 	bool resolving; /* the second time */
 	unsigned nest;  /* of brackets: in them a line's end means nothing */
 	unsigned depth, blocks, loops;
-	unsigned settings; /* which there have been */
+	unsigned settings;   /* which there have been */
+	unsigned first_turn; /* line of the first `T: statement`; 0: none yet */
 	enum fl_sc_where where;
 	unsigned thread, process; /* whose statements these are */
 	struct fl_sc_known *known;
@@ -143,7 +144,12 @@ void *fl_sc_grow(struct fl_sc_parser *p, const void *array, size_t n, size_t siz
 void fl_sc_lex(struct fl_sc_parser *p);
 struct fl_sc_token *fl_sc_peek(struct fl_sc_parser *p);
 struct fl_sc_token *fl_sc_next(struct fl_sc_parser *p);
-bool fl_sc_token_is(const struct fl_sc_token *t, const char *text);
+bool fl_sc_token_equals(const struct fl_sc_token *t, const char *text);
+/* Most words that a token is held against differ in the first letter. */
+static inline bool fl_sc_token_is(const struct fl_sc_token *t, const char *text)
+{
+	return *t->text == *text && fl_sc_token_equals(t, text);
+}
 bool fl_sc_at(struct fl_sc_parser *p, const char *text);
 bool fl_sc_accept(struct fl_sc_parser *p, const char *text);
 struct fl_sc_token *fl_sc_expect(struct fl_sc_parser *p, const char *text, const char *what);
@@ -160,6 +166,10 @@ char *fl_sc_line(struct fl_sc_parser *p, size_t first, size_t end);
 /* Names (name.c) */
 unsigned fl_sc_declare(struct fl_sc_parser *p, const struct fl_sc_token *t, enum fl_sc_name_kind kind);
 const struct fl_sc_known *fl_sc_lookup(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds);
+/* The same for a name that must have been declared above: it is known the first time, too. */
+const struct fl_sc_known *fl_sc_lookup_above(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds);
+/* Is it known so far as one of these? NULL: no. */
+const struct fl_sc_known *fl_sc_known_as(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds);
 unsigned fl_sc_bind(struct fl_sc_parser *p, const struct fl_sc_token *t, enum fl_sc_result_type type);
 void fl_sc_place_maps(struct fl_sc_parser *p);
 void fl_sc_check_map(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned index);
@@ -169,15 +179,17 @@ void fl_sc_check_processes(struct fl_sc_parser *p);
 struct fl_sc_expr *fl_sc_parse_expr(struct fl_sc_parser *p);
 struct fl_sc_expr *fl_sc_parse_sum(struct fl_sc_parser *p);
 /* After `size=`. */
-unsigned fl_sc_parse_size(struct fl_sc_parser *p);
-/* An access must lie in one page. */
-void fl_sc_check_access(struct fl_sc_parser *p, const struct fl_sc_range *range, unsigned size);
+unsigned fl_sc_parse_size(struct fl_sc_parser *p, unsigned most);
+/* An access must lie in its mapping; and in one page, unless it may cross. */
+void fl_sc_check_access(struct fl_sc_parser *p, const struct fl_sc_range *range, unsigned size, bool may_cross);
 void fl_sc_parse_range(struct fl_sc_parser *p, struct fl_sc_range *range, bool length);
 
 /* Statements (statement.c) and their options (option.c) */
 void fl_sc_parse_statement(struct fl_sc_parser *p, struct fl_sc_statement *st);
 /* What stands in braces. */
 struct fl_sc_statement *fl_sc_parse_block(struct fl_sc_parser *p, size_t *n);
+/* Setup comes before the first turn. t: what begins a statement of the setup. */
+void fl_sc_check_order(struct fl_sc_parser *p, const struct fl_sc_token *t);
 /* After a statement: the end of the line, a semicolon, a brace that closes, or the end. */
 void fl_sc_parse_end(struct fl_sc_parser *p, const char *or_else);
 int fl_sc_parse_prot(struct fl_sc_parser *p);
@@ -186,6 +198,8 @@ bool fl_sc_accept_key(struct fl_sc_parser *p, const char *key);
 /* Words like x86-64 and 6.18. */
 const char *fl_sc_parse_raw(struct fl_sc_parser *p, const char *what);
 uint64_t fl_sc_parse_modes(struct fl_sc_parser *p);
+/* Is the next token where a statement ends? */
+bool fl_sc_at_end(struct fl_sc_parser *p);
 
 /* Settings, and map, place and var (declare.c). False: none of them is next. */
 bool fl_sc_parse_setting(struct fl_sc_parser *p);
@@ -214,27 +228,44 @@ struct fl_sc_function {
 extern const struct fl_sc_function fl_sc_functions[];
 const struct fl_sc_function *fl_sc_function_find(const struct fl_sc_token *t);
 
-/* Options of statements: bits, in the order of fl_sc_options[]. */
-enum {
-	FL_SC_O_SIZE = 1 << 0,
-	FL_SC_O_PROT = 1 << 1,
-	FL_SC_O_FILL = 1 << 2,
-	FL_SC_O_FROM = 1 << 3,
-	FL_SC_O_PAGES = 1 << 4,
-	FL_SC_O_FEATURES = 1 << 5,
-	FL_SC_O_FIXED = 1 << 6,
-	FL_SC_O_NOREPLACE = 1 << 7,
-	FL_SC_O_NORESERVE = 1 << 8,
-	FL_SC_O_ONFAULT = 1 << 9,
-	FL_SC_O_DONTUNMAP = 1 << 10,
-	FL_SC_O_DONTWAKE = 1 << 11,
-	FL_SC_O_WP = 1 << 12,
-	FL_SC_O_HOLES = 1 << 13,
-	FL_SC_O_NONBLOCK = 1 << 14,
-	FL_SC_O_FATAL = 1 << 15,
-	FL_SC_O_USER_ONLY = 1 << 16,
-	FL_SC_O_MODES = 1 << 17,
+/* Options of statements, in the order of the table in option.c; a row of op.c has a bit for each. */
+enum fl_sc_option {
+	FL_SC_X_SIZE,
+	FL_SC_X_PROT,
+	FL_SC_X_FILL,
+	FL_SC_X_FROM,
+	FL_SC_X_PAGES,
+	FL_SC_X_FEATURES,
+	FL_SC_X_FIXED,
+	FL_SC_X_NOREPLACE,
+	FL_SC_X_NORESERVE,
+	FL_SC_X_ONFAULT,
+	FL_SC_X_DONTUNMAP,
+	FL_SC_X_DONTWAKE,
+	FL_SC_X_WP,
+	FL_SC_X_HOLES,
+	FL_SC_X_NONBLOCK,
+	FL_SC_X_FATAL,
+	FL_SC_X_USER_ONLY,
+	FL_SC_X_REGISTER, /* modes and a range */
+	/* from here on: only for programs that diff compares */
+	FL_SC_X_BYTES,
+	FL_SC_X_NEWBYTES,
+	FL_SC_X_FLAGS,
+	FL_SC_X_API,
+	FL_SC_X_CMD,
+	FL_SC_X_INTO,
+	FL_SC_X_ARG,
+	FL_SC_X_HINT_AT,
+	FL_SC_X_HINT,
+	FL_SC_X_MAYMOVE,
+	FL_SC_X_POPULATE,
+	FL_SC_X_STACK,
+	FL_SC_X_LOCKED,
+	FL_SC_X_SHARED,
+	FL_SC_OPTIONS
 };
+#define FL_SC_O(option) (UINT64_C(1) << FL_SC_X_##option)
 /* After the arguments: those options of which the row has some, in any order. */
 void fl_sc_parse_options(struct fl_sc_parser *p, struct fl_sc_statement *st);
 
@@ -249,10 +280,11 @@ enum fl_sc_gives {
  * One row for each op. What its arguments are, in their order:
  *   L location  R range  U userfaultfd  V value  T thread  C process, declared here  X variable  E condition
  *   A advice    M modes  O on or off    N +N or -N pages   > `to` or pages=    D userfaultfd, declared here   B a block, by hand
+ *   P userfaultfd, declared here unless it has been    W which limit, and what it becomes
  */
 struct fl_sc_op_row {
 	const char *name, *arguments;
-	unsigned options, needs; /* needs: one of them must be there */
+	uint64_t options, needs; /* needs: one of them must be there */
 	enum fl_sc_gives gives;
 	unsigned flags;
 	const char *usage, *help;

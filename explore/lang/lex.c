@@ -145,7 +145,7 @@ struct fl_sc_token *fl_sc_next(struct fl_sc_parser *p)
 	return t;
 }
 
-bool fl_sc_token_is(const struct fl_sc_token *t, const char *text)
+bool fl_sc_token_equals(const struct fl_sc_token *t, const char *text)
 {
 	return (t->kind == FL_SC_T_WORD || t->kind == FL_SC_T_SIGN) && strlen(text) == t->length &&
 	       !memcmp(t->text, text, t->length);

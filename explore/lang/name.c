@@ -41,7 +41,8 @@ static struct fl_sc_known *find(struct fl_sc_parser *p, const struct fl_sc_token
 /* Words that an expression or a list of arguments could not tell from a name. */
 static void refuse_reserved(struct fl_sc_parser *p, const struct fl_sc_token *t)
 {
-	static const char *const words[] = {"and", "or", "not", "in", "implies", "if", "else", "while", "may", NULL};
+	static const char *const words[] = {"and",  "or",    "not", "in",  "implies", "if",
+					    "else", "while", "may", "any", NULL};
 	bool taken = fl_sc_word_find(fl_sc_mode_words, t) || fl_sc_function_find(t);
 
 	if (fl_sc_word_find(fl_sc_value_words, t))
@@ -165,14 +166,23 @@ static void unknown(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigne
 	fl_sc_fail(p, t, "there is no %s '%.*s'%s", kind_name(kinds), fl_sc_shown(t), t->text, hint);
 }
 
+const struct fl_sc_known *fl_sc_known_as(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds)
+{
+	const struct fl_sc_known *k = find(p, t);
+
+	return k && k->kind & kinds ? k : NULL;
+}
+
 /* NULL while names are still being learnt. */
 const struct fl_sc_known *fl_sc_lookup(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds)
 {
-	const struct fl_sc_known *k;
+	return p->resolving ? fl_sc_lookup_above(p, t, kinds) : NULL;
+}
 
-	if (!p->resolving)
-		return NULL;
-	k = find(p, t);
+const struct fl_sc_known *fl_sc_lookup_above(struct fl_sc_parser *p, const struct fl_sc_token *t, unsigned kinds)
+{
+	const struct fl_sc_known *k = find(p, t);
+
 	if (!k)
 		unknown(p, t, kinds);
 	if (!(k->kind & kinds) && kinds & FL_SC_N_RESULT)

@@ -4,18 +4,74 @@
  *
  * No locks: one thread.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "explore/lang/lang.h"
 #include "faultline/uapi.h"
 
-/* In the order of the bits FL_SC_O_*. A name that ends in '=' takes a value. */
-static const char *const names[] = {
-	"size=",   "prot=",     "fill=",    "from=", "pages=", "features=", "fixed", "noreplace", "noreserve",
-	"onfault", "dontunmap", "dontwake", "wp",    "holes",  "nonblock",  "fatal", "user_only", "missing|wp|minor",
+enum kind {
+	WORD,    /* alone */
+	NUMBER,  /* of 64 bits */
+	PLACE,   /* a location */
+	SPECIAL, /* by hand */
 };
-#define NAMES (sizeof(names) / sizeof(names[0]))
+
+/* In the order of enum fl_sc_option. A name that ends in '=' takes a value. field, has: of the statement; 0: none. */
+static const struct option {
+	const char *name;
+	enum kind kind;
+	size_t field, has;
+} all[FL_SC_OPTIONS] = {
+#define FIELD(name) offsetof(struct fl_sc_statement, name)
+	[FL_SC_X_SIZE] = {"size=", SPECIAL, 0, 0},
+	[FL_SC_X_PROT] = {"prot=", SPECIAL, 0, 0},
+	[FL_SC_X_FILL] = {"fill=", SPECIAL, 0, 0},
+	[FL_SC_X_FROM] = {"from=", PLACE, FIELD(other), FIELD(has_other)},
+	[FL_SC_X_PAGES] = {"pages=", SPECIAL, 0, 0},
+	[FL_SC_X_FEATURES] = {"features=", SPECIAL, 0, 0},
+	[FL_SC_X_FIXED] = {"fixed", WORD, 0, 0}, /* what happens anyway */
+	[FL_SC_X_NOREPLACE] = {"noreplace", WORD, FIELD(noreplace), 0},
+	[FL_SC_X_NORESERVE] = {"noreserve", WORD, FIELD(noreserve), 0},
+	[FL_SC_X_ONFAULT] = {"onfault", WORD, FIELD(onfault), 0},
+	[FL_SC_X_DONTUNMAP] = {"dontunmap", WORD, FIELD(dontunmap), 0},
+	[FL_SC_X_DONTWAKE] = {"dontwake", WORD, FIELD(dontwake), 0},
+	[FL_SC_X_WP] = {"wp", WORD, FIELD(wp), 0},
+	[FL_SC_X_HOLES] = {"holes", WORD, FIELD(holes), 0},
+	[FL_SC_X_NONBLOCK] = {"nonblock", WORD, FIELD(nonblock), 0},
+	[FL_SC_X_FATAL] = {"fatal", WORD, FIELD(fatal), 0},
+	[FL_SC_X_USER_ONLY] = {"user_only", WORD, FIELD(user_only), 0},
+	[FL_SC_X_REGISTER] = {"missing|wp|minor", SPECIAL, 0, 0},
+	[FL_SC_X_BYTES] = {"bytes=", NUMBER, FIELD(bytes), FIELD(has_bytes)},
+	[FL_SC_X_NEWBYTES] = {"newbytes=", NUMBER, FIELD(newbytes), FIELD(has_newbytes)},
+	[FL_SC_X_FLAGS] = {"flags=", NUMBER, FIELD(flags), FIELD(has_flags)},
+	[FL_SC_X_API] = {"api=", NUMBER, FIELD(api), 0},
+	[FL_SC_X_CMD] = {"cmd=", NUMBER, FIELD(cmd), 0},
+	[FL_SC_X_INTO] = {"into=", PLACE, FIELD(into), FIELD(has_into)},
+	[FL_SC_X_ARG] = {"arg=", PLACE, FIELD(into), FIELD(has_into)},
+	[FL_SC_X_HINT_AT] = {"hint=", PLACE, FIELD(other), FIELD(has_other)},
+	[FL_SC_X_HINT] = {"hint", WORD, FIELD(hint), 0},
+	[FL_SC_X_MAYMOVE] = {"maymove", WORD, FIELD(maymove), 0},
+	[FL_SC_X_POPULATE] = {"populate", WORD, FIELD(populate), 0},
+	[FL_SC_X_STACK] = {"stack", WORD, FIELD(stack), 0},
+	[FL_SC_X_LOCKED] = {"locked", WORD, FIELD(locked), 0},
+	[FL_SC_X_SHARED] = {"shared", WORD, FIELD(shared), 0},
+#undef FIELD
+};
+#define BIT(option) (UINT64_C(1) << (option))
+
+/* Of these there can be one. */
+static const struct {
+	uint64_t options;
+	const char *names;
+} either[] = {
+	{FL_SC_O(FILL) | FL_SC_O(FROM), "fill= and from="},
+	{FL_SC_O(FIXED) | FL_SC_O(NOREPLACE), "fixed and noreplace"},
+	{FL_SC_O(HINT) | FL_SC_O(NOREPLACE), "hint and noreplace"},
+	{FL_SC_O(HINT) | FL_SC_O(FIXED), "hint and fixed"},
+	{FL_SC_O(PAGES) | FL_SC_O(NEWBYTES), "pages= and newbytes="},
+};
 
 bool fl_sc_accept_key(struct fl_sc_parser *p, const char *key)
 {
@@ -93,116 +149,111 @@ static uint64_t parse_features(struct fl_sc_parser *p)
 	}
 }
 
-/* Its name, and its '=' if it has one, have been taken. */
-static void take(struct fl_sc_parser *p, struct fl_sc_statement *st, unsigned option)
+static void take_special(struct fl_sc_parser *p, struct fl_sc_statement *st, enum fl_sc_option option)
 {
 	switch (option) {
-	case FL_SC_O_SIZE:
-		st->size = fl_sc_parse_size(p);
+	case FL_SC_X_SIZE:
+		st->size = fl_sc_parse_size(p, st->op == FL_SC_LOAD || st->op == FL_SC_STORE ? 16 : 8);
 		break;
-	case FL_SC_O_PROT:
-		st->prot = fl_sc_parse_prot(p);
+	case FL_SC_X_PROT:
+		if (fl_sc_peek(p)->kind == FL_SC_T_NUMERAL)
+			st->prot = (int)(uint32_t)fl_sc_expect_number(p, "a protection", 0, UINT32_MAX);
+		else
+			st->prot = fl_sc_parse_prot(p);
 		break;
-	case FL_SC_O_FILL:
+	case FL_SC_X_FILL:
 		st->value = fl_sc_parse_sum(p);
 		break;
-	case FL_SC_O_FROM:
-		fl_sc_parse_range(p, &st->other, false);
-		st->has_other = true;
-		break;
-	case FL_SC_O_PAGES:
+	case FL_SC_X_PAGES:
 		st->pages = (int64_t)fl_sc_expect_number(p, "a number of pages", 1, FL_SC_WINDOW);
 		break;
-	case FL_SC_O_FEATURES:
-		st->features = parse_features(p);
-		break;
-	case FL_SC_O_NOREPLACE:
-		st->noreplace = true;
-		break;
-	case FL_SC_O_NORESERVE:
-		st->noreserve = true;
-		break;
-	case FL_SC_O_ONFAULT:
-		st->onfault = true;
-		break;
-	case FL_SC_O_DONTUNMAP:
-		st->dontunmap = true;
-		break;
-	case FL_SC_O_DONTWAKE:
-		st->dontwake = true;
-		break;
-	case FL_SC_O_WP:
-		st->wp = true;
-		break;
-	case FL_SC_O_HOLES:
-		st->holes = true;
-		break;
-	case FL_SC_O_NONBLOCK:
-		st->nonblock = true;
-		break;
-	case FL_SC_O_FATAL:
-		st->fatal = true;
-		break;
-	case FL_SC_O_USER_ONLY:
-		st->user_only = true;
-		break;
-	default: /* FL_SC_O_FIXED is what happens anyway */
+	default:
+		if (fl_sc_peek(p)->kind == FL_SC_T_NUMERAL)
+			st->features = fl_sc_expect_number(p, "features", 0, UINT64_MAX);
+		else
+			st->features = parse_features(p);
 		break;
 	}
+}
+
+/* Its name, and its '=' if it has one, have been taken. */
+static void take(struct fl_sc_parser *p, struct fl_sc_statement *st, enum fl_sc_option option)
+{
+	const struct option *o = &all[option];
+	char *base = (char *)st;
+
+	if (o->kind == SPECIAL)
+		take_special(p, st, option);
+	else if (o->kind == PLACE)
+		fl_sc_parse_range(p, (struct fl_sc_range *)(void *)(base + o->field), false);
+	else if (o->kind == NUMBER)
+		*(uint64_t *)(void *)(base + o->field) = fl_sc_expect_number(p, "a number", 0, UINT64_MAX);
+	else if (o->field)
+		*(bool *)(base + o->field) = true;
+	if (o->has)
+		*(bool *)(base + o->has) = true;
 }
 
 /* "size=, dontwake or the end of the statement": what may still come. */
-static const char *list(struct fl_sc_parser *p, unsigned options, const char *end)
+static const char *list(struct fl_sc_parser *p, uint64_t options, const char *end)
 {
-	char *text = fl_sc_get(p, 320);
+	const size_t room = 480;
+	char *text = fl_sc_get(p, room);
 	size_t used = 0;
 
-	for (size_t i = 0; i < NAMES; i++) {
-		if (options & 1u << i)
-			used += (size_t)snprintf(text + used, 320 - used, "%s%s",
+	for (size_t i = 0; i < FL_SC_OPTIONS; i++) {
+		if (options & BIT(i))
+			used += (size_t)snprintf(text + used, room - used, "%s%s",
 						 !used  ? ""
 						 : *end ? ", "
 							: " or ",
-						 names[i]);
+						 all[i].name);
 	}
-	snprintf(text + used, 320 - used, "%s%s", used && *end ? " or " : "", end);
+	snprintf(text + used, room - used, "%s%s", used && *end ? " or " : "", end);
 	return text;
 }
 
-/* The option that is next, and takes its name. 0: none of these. */
-static unsigned which(struct fl_sc_parser *p, unsigned options)
+/* Is this option next? Takes its name then, and its '='. */
+static bool accept_option(struct fl_sc_parser *p, const struct option *o)
 {
-	for (size_t i = 0; i < NAMES; i++) {
-		size_t n = strlen(names[i]);
-		char key[16];
+	const struct fl_sc_token *t = fl_sc_peek(p);
+	size_t n;
+	char key[16];
 
-		if (!(options & 1u << i) || n >= sizeof(key) || (1u << i) == FL_SC_O_MODES)
-			continue;
-		if (names[i][n - 1] != '=') {
-			if (fl_sc_accept(p, names[i]))
-				return 1u << i;
-			continue;
-		}
-		memcpy(key, names[i], n - 1);
-		key[n - 1] = '\0';
-		if (fl_sc_accept_key(p, key))
-			return 1u << i;
-		if (fl_sc_at(p, key))
-			fl_sc_fail(p, fl_sc_peek(p), "expected %s and a value, found '%s' without '='", names[i], key);
-	}
-	return 0;
+	if (t->text[0] != o->name[0])
+		return false;
+	n = strlen(o->name);
+	if (o->name[n - 1] != '=')
+		return fl_sc_accept(p, o->name);
+	if (t->length != n - 1 || memcmp(t->text, o->name, n - 1))
+		return false;
+	memcpy(key, o->name, n - 1);
+	key[n - 1] = '\0';
+	if (!fl_sc_accept_key(p, key))
+		fl_sc_fail(p, t, "expected %s and a value, found '%s' without '='", o->name, key);
+	return true;
 }
 
-static void guess(struct fl_sc_parser *p, unsigned options, const char *expected)
+/* The option that is next, and takes its name. FL_SC_OPTIONS: none of these. */
+static enum fl_sc_option which(struct fl_sc_parser *p, uint64_t options)
+{
+	for (unsigned i = 0; i < FL_SC_OPTIONS; i++) {
+		if (options & BIT(i) && i != FL_SC_X_REGISTER && accept_option(p, &all[i]))
+			return (enum fl_sc_option)i;
+	}
+	return FL_SC_OPTIONS;
+}
+
+static void guess(struct fl_sc_parser *p, uint64_t options, const char *expected)
 {
 	const struct fl_sc_token *t = fl_sc_peek(p);
 	struct fl_sc_guess g;
 	const char *hint;
 
 	fl_sc_guess_begin(&g, t);
-	for (size_t i = 0; i < NAMES; i++) {
-		if (options & 1u << i)
-			fl_sc_guess_word(&g, names[i]);
+	for (size_t i = 0; i < FL_SC_OPTIONS; i++) {
+		if (options & BIT(i))
+			fl_sc_guess_word(&g, all[i].name);
 	}
 	hint = fl_sc_guess_end(&g);
 	if (t->kind == FL_SC_T_WORD && *hint)
@@ -210,38 +261,47 @@ static void guess(struct fl_sc_parser *p, unsigned options, const char *expected
 	fl_sc_expected(p, expected);
 }
 
-static bool at_end(struct fl_sc_parser *p)
+static void refuse_both(struct fl_sc_parser *p, const struct fl_sc_statement *st, uint64_t seen)
 {
-	const struct fl_sc_token *t = fl_sc_peek(p);
+	const uint64_t lengths = FL_SC_O(PAGES) | FL_SC_O(BYTES);
+	const char *names = NULL;
 
-	return t->kind == FL_SC_T_END || t->kind == FL_SC_T_NEWLINE || fl_sc_token_is(t, ";") || fl_sc_token_is(t, "}");
+	for (size_t i = 0; i < sizeof(either) / sizeof(either[0]); i++) {
+		if ((seen & either[i].options) == either[i].options)
+			names = either[i].names;
+	}
+	/* Of mremap they are the old length and the new one. */
+	if (st->op == FL_SC_MMAP_ANY && (seen & lengths) == lengths)
+		names = "pages= and bytes=";
+	if (names)
+		fl_sc_fail(p, fl_sc_peek(p), "expected one of %s, found both", names);
 }
 
 void fl_sc_parse_options(struct fl_sc_parser *p, struct fl_sc_statement *st)
 {
 	const struct fl_sc_op_row *row = &fl_sc_op_rows[st->op];
-	unsigned seen = 0, one;
+	uint64_t seen = 0;
 
-	while (!at_end(p)) {
+	while (!fl_sc_at_end(p)) {
 		const struct fl_sc_token *t = fl_sc_peek(p);
+		enum fl_sc_option one;
 
-		if (row->options & FL_SC_O_MODES && !(seen & FL_SC_O_MODES) && fl_sc_word_find(fl_sc_mode_words, t)) {
+		if (row->options & FL_SC_O(REGISTER) && !(seen & FL_SC_O(REGISTER)) &&
+		    fl_sc_word_find(fl_sc_mode_words, t)) {
 			st->modes = fl_sc_parse_modes(p);
 			fl_sc_parse_range(p, &st->range, true);
-			seen |= FL_SC_O_MODES;
+			seen |= FL_SC_O(REGISTER);
 			continue;
 		}
 		one = which(p, row->options);
-		if (!one)
+		if (one == FL_SC_OPTIONS)
 			guess(p, row->options & ~seen, list(p, row->options & ~seen, "the end of the statement"));
-		if (seen & one)
+		if (seen & BIT(one))
 			fl_sc_fail(p, t, "'%.*s' is there twice", fl_sc_shown(t), t->text);
-		seen |= one;
+		seen |= BIT(one);
 		take(p, st, one);
 	}
 	if (row->needs && !(seen & row->needs))
 		fl_sc_expected(p, list(p, row->needs, ""));
-	if ((seen & FL_SC_O_FILL && seen & FL_SC_O_FROM) || (seen & FL_SC_O_FIXED && seen & FL_SC_O_NOREPLACE))
-		fl_sc_fail(p, fl_sc_peek(p), "expected one of %s, found both",
-			   seen & FL_SC_O_FILL ? "fill= and from=" : "fixed and noreplace");
+	refuse_both(p, st, seen);
 }

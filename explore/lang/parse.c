@@ -11,6 +11,42 @@
 
 #include "explore/lang/lang.h"
 
+static void add_turn(struct fl_sc_parser *p, unsigned thread, size_t statement)
+{
+	struct fl_scenario *s = p->s;
+
+	s->turn = fl_sc_grow(p, s->turn, s->turns, sizeof(*s->turn));
+	s->turn[s->turns++] = (struct fl_sc_turn){.thread = thread, .statement = (unsigned)statement};
+}
+
+static void enter_thread(struct fl_sc_parser *p, unsigned index)
+{
+	p->where = FL_SC_IN_THREAD;
+	p->thread = index;
+	p->process = p->s->thread[index].process;
+}
+
+static void leave_thread(struct fl_sc_parser *p)
+{
+	p->where = FL_SC_IN_SETUP;
+	p->thread = FL_SC_SETUP;
+	p->process = 0;
+}
+
+/* A thread without a block: its statements stand on lines of their own. */
+static bool ends_without_block(struct fl_sc_parser *p)
+{
+	size_t at = p->at;
+	bool brace;
+
+	if (!fl_sc_at_end(p) || fl_sc_at(p, "}"))
+		return false;
+	fl_sc_skip_lines(p);
+	brace = fl_sc_at(p, "{"); /* it belongs onto the line above */
+	p->at = at;
+	return !brace;
+}
+
 /* Its word has been taken. */
 static void parse_thread(struct fl_sc_parser *p)
 {
@@ -23,10 +59,9 @@ static void parse_thread(struct fl_sc_parser *p)
 		fl_sc_fail(p, t, "more than %d threads", FL_EXPLORE_THREADS);
 	fl_sc_declare(p, t, FL_SC_N_THREAD);
 	s->thread = fl_sc_grow(p, s->thread, s->threads, sizeof(*s->thread));
-	p->thread = (unsigned)s->threads++;
-	thread = &s->thread[p->thread];
+	thread = &s->thread[s->threads];
 	*thread = (struct fl_sc_thread){.name = fl_sc_text(p, t->text, t->length), .place = t->place};
-	p->where = FL_SC_IN_THREAD;
+	enter_thread(p, (unsigned)s->threads++);
 	if (fl_sc_accept(p, "in")) {
 		k = fl_sc_lookup(p, fl_sc_expect_word(p, "a process that is forked"), FL_SC_N_PROCESS);
 		thread->process = k ? k->index + 1 : 0;
@@ -35,16 +70,57 @@ static void parse_thread(struct fl_sc_parser *p)
 		fl_sc_expect(p, "block", "'block'");
 		thread->may_block = true;
 	}
+	p->process = thread->process;
+	if (ends_without_block(p)) {
+		leave_thread(p);
+		return;
+	}
 	fl_sc_peek(p)->flags |= FL_SC_ALIGN;
 	if (!fl_sc_at(p, "{"))
 		fl_sc_expected(p, thread->may_block ? "'{'"
 				  : thread->process ? "'may block' or '{'"
 						    : "'in PROCESS', 'may block' or '{'");
-	p->process = thread->process;
 	thread->body = fl_sc_parse_block(p, &thread->bodies);
-	p->where = FL_SC_IN_SETUP;
-	p->thread = FL_SC_SETUP;
-	p->process = 0;
+	for (size_t i = 0; i < thread->bodies; i++)
+		add_turn(p, p->thread, i);
+	leave_thread(p);
+}
+
+/* T: statement */
+static void parse_turn(struct fl_sc_parser *p)
+{
+	size_t first = p->at, statement;
+	struct fl_sc_token *t = fl_sc_next(p);
+	unsigned index = fl_sc_lookup_above(p, t, FL_SC_N_THREAD)->index;
+	struct fl_sc_thread *thread;
+	struct fl_sc_statement st;
+
+	t->flags |= FL_SC_BEGIN;
+	fl_sc_glue(p);
+	fl_sc_next(p);
+	if (!p->first_turn)
+		p->first_turn = t->place.line;
+	enter_thread(p, index);
+	fl_sc_peek(p);
+	statement = p->at;
+	fl_sc_parse_statement(p, &st);
+	leave_thread(p);
+	/* It stays behind its thread's name. */
+	p->token[statement].flags &= ~FL_SC_BEGIN;
+	p->token[first].last = p->token[statement].last;
+	thread = &p->s->thread[index];
+	add_turn(p, index, thread->bodies);
+	thread->body = fl_sc_grow(p, thread->body, thread->bodies, sizeof(*thread->body));
+	thread->body[thread->bodies++] = st;
+}
+
+void fl_sc_check_order(struct fl_sc_parser *p, const struct fl_sc_token *t)
+{
+	if (p->first_turn)
+		fl_sc_fail(p, t,
+			   "setup is done first: it stands above the first statement of a thread, of line %u; or write "
+			   "`THREAD: %.*s ...`",
+			   p->first_turn, fl_sc_shown(t), t->text);
 }
 
 /* Its word has been taken. */
@@ -73,6 +149,10 @@ static void parse_item(struct fl_sc_parser *p)
 	size_t first = p->at;
 	const struct fl_sc_word *when = fl_sc_word_find(fl_sc_whens, t);
 
+	if (t->kind == FL_SC_T_WORD && fl_sc_followed(p, ":")) {
+		parse_turn(p);
+		return;
+	}
 	if (fl_sc_parse_setting(p) || fl_sc_parse_declaration(p))
 		return;
 	if (fl_sc_at(p, "thread") && !fl_sc_followed(p, "=")) {
@@ -88,6 +168,7 @@ static void parse_item(struct fl_sc_parser *p)
 		struct fl_sc_statement st;
 
 		fl_sc_parse_statement(p, &st);
+		fl_sc_check_order(p, t);
 		s->setup = fl_sc_grow(p, s->setup, s->setups, sizeof(*s->setup));
 		s->setup[s->setups++] = st;
 	}
@@ -99,14 +180,15 @@ static void parse_all(struct fl_sc_parser *p)
 
 	p->at = 0;
 	p->nest = p->depth = p->blocks = p->loops = 0;
-	p->settings = 0;
+	p->settings = p->first_turn = 0;
 	p->where = FL_SC_IN_SETUP;
 	p->thread = FL_SC_SETUP;
 	p->process = 0;
 	s->setup = NULL;
 	s->thread = NULL;
 	s->property = NULL;
-	s->setups = s->threads = s->properties = 0;
+	s->turn = NULL;
+	s->setups = s->threads = s->properties = s->turns = 0;
 	s->allow = 0;
 	for (;;) {
 		do

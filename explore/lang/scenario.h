@@ -199,13 +199,13 @@ enum fl_sc_op {
 	FL_SC_MUNMAP,   /* munmap R */
 	FL_SC_MPROTECT, /* mprotect R prot= */
 	FL_SC_MADVISE,  /* madvise R ADVICE, or `ADVICE R`: dontneed, free, populate_read, ... as in madvise(2) */
-	FL_SC_MREMAP,   /* mremap R [to L] [pages=N] [dontunmap]: one of to and pages=; pages is the new length */
-	FL_SC_MLOCK,    /* mlock R [onfault] */
-	FL_SC_MUNLOCK,  /* munlock R */
-	FL_SC_MINCORE,  /* mincore L: 1 if the page is there, else 0 */
-	FL_SC_BRK,      /* brk +N|-N pages: 0 or ENOMEM */
-	FL_SC_FORK,     /* fork C: 0 or an error; threads `in C` begin */
-	FL_SC_EXIT,     /* exit: this thread ends here; the last one of a process takes the address space with it */
+	FL_SC_MREMAP, /* mremap R [to L] [pages=N] [dontunmap]: one of to and pages= (or newbytes=, bytes=, maymove, flags=) */
+	FL_SC_MLOCK,   /* mlock R [onfault] */
+	FL_SC_MUNLOCK, /* munlock R */
+	FL_SC_MINCORE, /* mincore L: 1 if the page is there, else 0 */
+	FL_SC_BRK,     /* brk +N|-N pages: 0 or ENOMEM */
+	FL_SC_FORK,    /* fork C: 0 or an error; threads `in C` begin */
+	FL_SC_EXIT,    /* exit: this thread ends here; the last one of a process takes the address space with it */
 	/* userfaultfd */
 	/* uffd U [features=a,b] [nonblock] [user_only] [missing|wp|minor... R]: create, handshake, register. Setup only */
 	FL_SC_UFFD,
@@ -232,7 +232,7 @@ enum fl_sc_op {
 	 * For programs that `faultline diff` compares; the explorer and --host refuse them by name. As the system calls of the same
 	 * name: what they give is an error, 0, a count, or an address (in bytes from the window's start).
 	 * bytes=N gives a range any length, also one that is no multiple of a page, 0, or near 2^64; flags=N are
-	 * more flags, by number; prot=N, advice N too.
+	 * more flags, by number; prot=N, modes=N, features=N, advice N too.
 	 */
 	FL_SC_MMAP_ANY, /* p = mmap any pages=N|bytes=N [prot=] [hint=L] [noreserve] [stack] [locked] [populate] [shared] [flags=N] */
 	FL_SC_MSYNC,      /* msync R [flags=N] */
@@ -271,12 +271,13 @@ struct fl_sc_statement {
 	bool nonblock, dontwake, wp, fatal, noreplace, noreserve, onfault, dontunmap, holes, user_only;
 	/* programs for diff */
 	uint64_t bytes;          /* of range, if has_bytes */
+	uint64_t newbytes;       /* MREMAP: the new length, if has_newbytes */
 	uint64_t flags;          /* more flags, or the mode of an ioctl */
 	uint64_t api;            /* API: FL_UFFD_API unless said */
 	uint64_t cmd;            /* IOCTL */
 	unsigned limit;          /* LIMIT: RLIMIT_*; pages: N, or -1: off */
 	struct fl_sc_range into; /* mincore, read: where the kernel writes; arg= of ioctls: where the structure lies */
-	bool has_bytes, has_flags, has_into, hint, maymove, populate, stack, locked, shared;
+	bool has_bytes, has_newbytes, has_flags, has_into, hint, maymove, populate, stack, locked, shared;
 	/* `hint`: of MMAP: the range is where it would be nice; of MMAP_ANY: `hint=L` is in `other` */
 	unsigned times; /* REPEAT, RETRY */
 	struct fl_sc_expr *condition;
@@ -356,11 +357,16 @@ struct fl_scenario *fl_scenario_read(const char *path, char **error);
 void fl_scenario_free(struct fl_scenario *s);
 /* The text in its one layout, comments kept; to free. Formatting twice changes nothing more. NULL: out of memory. */
 char *fl_scenario_format(const struct fl_scenario *s);
+/*
+ * What in it only `faultline diff` runs, in words ("`mmap any`", "`bytes=`", "a place that a result names"), and where: the
+ * first there is; line 0 if it is a setting. NULL: nothing.
+ */
+const char *fl_sc_only_diff(const struct fl_scenario *s, struct fl_place *place);
 /* Names of ops as written: "load"; for messages. How they are written, and what they do: a line each, for help. */
 const char *fl_sc_op_name(enum fl_sc_op op);
 const char *fl_sc_op_usage(enum fl_sc_op op);
 const char *fl_sc_op_help(enum fl_sc_op op);
-/* Where a location is, in bytes from the window's start. */
+/* Where a location is, in bytes from the window's start. Its base is a mapping. */
 uint64_t fl_sc_address(const struct fl_scenario *s, const struct fl_sc_range *range);
 
 /*

@@ -7,13 +7,16 @@
 #include "explore/lang/lang.h"
 #include "faultline/uapi.h"
 
-void fl_sc_parse_end(struct fl_sc_parser *p, const char *expected)
+bool fl_sc_at_end(struct fl_sc_parser *p)
 {
 	const struct fl_sc_token *t = fl_sc_peek(p);
 
-	if (t->kind == FL_SC_T_END || fl_sc_token_is(t, "}"))
-		return;
-	if (t->kind != FL_SC_T_NEWLINE && !fl_sc_token_is(t, ";"))
+	return t->kind == FL_SC_T_END || t->kind == FL_SC_T_NEWLINE || fl_sc_token_is(t, ";") || fl_sc_token_is(t, "}");
+}
+
+void fl_sc_parse_end(struct fl_sc_parser *p, const char *expected)
+{
+	if (!fl_sc_at_end(p))
 		fl_sc_expected(p, expected);
 }
 
@@ -146,6 +149,71 @@ static void parse_condition(struct fl_sc_parser *p, struct fl_sc_statement *st)
 	p->where = where;
 }
 
+/* `to L`; or one of the options that say what else is to be done. */
+static void parse_destination(struct fl_sc_parser *p, struct fl_sc_statement *st)
+{
+	static const char *const instead[] = {"pages", "newbytes", "bytes", "flags", "maymove"};
+
+	st->has_other = fl_sc_accept(p, "to");
+	if (st->has_other) {
+		fl_sc_parse_range(p, &st->other, false);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(instead) / sizeof(instead[0]); i++) {
+		if (fl_sc_at(p, instead[i]))
+			return;
+	}
+	fl_sc_expected(p, "'to' and a place, or pages=");
+}
+
+/* What a mapping's registration is for: words, or any number. */
+static uint64_t parse_modes_or_number(struct fl_sc_parser *p)
+{
+	if (fl_sc_accept_key(p, "modes"))
+		return fl_sc_expect_number(p, "a number", 0, UINT64_MAX);
+	return fl_sc_parse_modes(p);
+}
+
+/* as +N, memlock N, as off */
+static void parse_limit(struct fl_sc_parser *p, struct fl_sc_statement *st)
+{
+	static const struct fl_sc_word which[] = {
+		{"as", 9}, {"data", 2}, {"stack", 3}, {"memlock", 8}, {NULL, 0}}; /* RLIMIT_* */
+	bool more;
+
+	st->limit = (unsigned)fl_sc_expect_one(p, which, "a limit (as, data, stack, memlock)");
+	st->pages = -1;
+	if (fl_sc_accept(p, "off"))
+		return;
+	more = st->limit == 9 || st->limit == 2;
+	if (more && !fl_sc_at(p, "+"))
+		fl_sc_expected(p, "+N pages more than now, or off");
+	if (more) {
+		fl_sc_next(p);
+		fl_sc_glue(p);
+	} else if (fl_sc_peek(p)->kind != FL_SC_T_NUMERAL) {
+		fl_sc_expected(p, "a number of pages, or off");
+	}
+	st->pages = (int64_t)fl_sc_expect_number(p, "a number of pages", 0, INT64_MAX / FL_SC_PAGE);
+}
+
+/* A userfaultfd that is opened, maybe again. */
+static unsigned parse_opened(struct fl_sc_parser *p)
+{
+	const struct fl_sc_token *t = fl_sc_expect_word(p, "a name for the userfaultfd");
+	const struct fl_sc_known *k = fl_sc_known_as(p, t, FL_SC_N_UFFD);
+
+	return k ? k->index : fl_sc_declare(p, t, FL_SC_N_UFFD);
+}
+
+static void parse_advice(struct fl_sc_parser *p, struct fl_sc_statement *st)
+{
+	if (fl_sc_peek(p)->kind == FL_SC_T_NUMERAL)
+		st->advice = (int)(uint32_t)fl_sc_expect_number(p, "advice", 0, UINT32_MAX);
+	else
+		st->advice = (int)fl_sc_expect_one(p, fl_sc_advice_words, "a kind of advice, as in madvise(2)");
+}
+
 static void parse_argument(struct fl_sc_parser *p, struct fl_sc_statement *st, char argument)
 {
 	static const struct fl_sc_word on_off[] = {{"on", 1}, {"off", 0}, {NULL, 0}};
@@ -156,11 +224,7 @@ static void parse_argument(struct fl_sc_parser *p, struct fl_sc_statement *st, c
 		fl_sc_parse_range(p, &st->range, argument == 'R');
 		break;
 	case '>':
-		st->has_other = fl_sc_accept(p, "to");
-		if (st->has_other)
-			fl_sc_parse_range(p, &st->other, false);
-		else if (!fl_sc_at(p, "pages"))
-			fl_sc_expected(p, "'to' and a place, or pages=");
+		parse_destination(p, st);
 		break;
 	case 'U':
 		st->object = parse_object(p, FL_SC_N_UFFD, "a userfaultfd");
@@ -184,13 +248,21 @@ static void parse_argument(struct fl_sc_parser *p, struct fl_sc_statement *st, c
 		parse_condition(p, st);
 		break;
 	case 'A':
-		st->advice = (int)fl_sc_expect_one(p, fl_sc_advice_words, "a kind of advice, as in madvise(2)");
+		parse_advice(p, st);
 		break;
 	case 'M':
-		st->modes = fl_sc_parse_modes(p);
+		st->modes = parse_modes_or_number(p);
 		break;
 	case 'O':
-		st->modes = (uint64_t)fl_sc_expect_one(p, on_off, "on or off");
+		/* flags= has all that there is to say. */
+		if (!fl_sc_at(p, "flags"))
+			st->modes = (uint64_t)fl_sc_expect_one(p, on_off, "on or off");
+		break;
+	case 'P':
+		st->object = parse_opened(p);
+		break;
+	case 'W':
+		parse_limit(p, st);
 		break;
 	case 'N':
 		st->pages = parse_signed(p);
@@ -202,6 +274,7 @@ static void parse_argument(struct fl_sc_parser *p, struct fl_sc_statement *st, c
 static void unknown(struct fl_sc_parser *p, const struct fl_sc_token *t)
 {
 	struct fl_sc_guess guess;
+	bool inside = p->blocks || p->where != FL_SC_IN_SETUP;
 	const char *hint;
 
 	fl_sc_guess_begin(&guess, t);
@@ -209,33 +282,37 @@ static void unknown(struct fl_sc_parser *p, const struct fl_sc_token *t)
 		fl_sc_guess_word(&guess, fl_sc_op_rows[op].name);
 	for (const struct fl_sc_word *w = fl_sc_advice_words; w->name; w++)
 		fl_sc_guess_word(&guess, w->name);
-	if (!p->blocks)
+	if (!inside)
 		fl_sc_guess_declarations(&guess);
 	hint = fl_sc_guess_end(&guess);
 	if (t->kind != FL_SC_T_WORD)
-		fl_sc_expected(p, p->blocks ? "a statement or '}'" : "a statement, a thread or a property");
-	fl_sc_fail(p, t, "expected %s, found '%.*s'%s",
-		   p->blocks ? "a statement" : "a statement, a thread or a property", fl_sc_shown(t), t->text, hint);
+		fl_sc_expected(p, p->blocks ? "a statement or '}'"
+				  : inside  ? "a statement"
+					    : "a statement, a thread or a property");
+	fl_sc_fail(p, t, "expected %s, found '%.*s'%s", inside ? "a statement" : "a statement, a thread or a property",
+		   fl_sc_shown(t), t->text, hint);
 }
 
 /* The word of a statement, which is taken. Advice is a statement's word, too. */
 static void parse_op(struct fl_sc_parser *p, struct fl_sc_statement *st)
 {
 	const struct fl_sc_token *t = fl_sc_peek(p);
-	const struct fl_sc_word *advice = fl_sc_word_find(fl_sc_advice_words, t);
+	const struct fl_sc_word *advice = NULL;
 	const struct fl_sc_op_row *row;
 	unsigned op = 0;
 
 	while (op < FL_SC_OPS && !fl_sc_token_is(t, fl_sc_op_rows[op].name))
 		op++;
-	if (op == FL_SC_OPS && advice) {
+	if (op == FL_SC_OPS && (advice = fl_sc_word_find(fl_sc_advice_words, t))) {
 		op = FL_SC_MADVISE;
 		st->advice = (int)advice->value;
-	} else {
-		advice = NULL;
 	}
 	if (op == FL_SC_OPS)
 		unknown(p, t);
+	if (op == FL_SC_MMAP && fl_sc_followed(p, "any")) {
+		op = FL_SC_MMAP_ANY;
+		fl_sc_next(p);
+	}
 	st->op = (enum fl_sc_op)op;
 	row = &fl_sc_op_rows[op];
 	if (row->flags & FL_SC_ROW_SETUP && (p->where != FL_SC_IN_SETUP || p->blocks))
@@ -282,6 +359,8 @@ void fl_sc_parse_statement(struct fl_sc_parser *p, struct fl_sc_statement *st)
 	*st = (struct fl_sc_statement){
 		.place = t->place, .result = -1, .size = 8, .prot = FL_PROT_READ | FL_PROT_WRITE};
 	parse_op(p, st);
+	if (st->op == FL_SC_API)
+		st->api = FL_UFFD_API;
 	if (name)
 		bind(p, st, name);
 	t->flags |= FL_SC_BEGIN;
@@ -291,8 +370,8 @@ void fl_sc_parse_statement(struct fl_sc_parser *p, struct fl_sc_statement *st)
 		return;
 	}
 	fl_sc_parse_options(p, st);
-	if (fl_sc_op_rows[st->op].options & FL_SC_O_SIZE)
-		fl_sc_check_access(p, &st->range, st->size);
+	if (fl_sc_op_rows[st->op].options & FL_SC_O(SIZE))
+		fl_sc_check_access(p, &st->range, st->size, st->op != FL_SC_ADD);
 	if (st->op == FL_SC_ADD && st->size < 4)
 		fl_sc_fail(p, t, "`add` has a size of 4 or 8");
 	fl_sc_peek(p);

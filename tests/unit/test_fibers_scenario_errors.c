@@ -94,7 +94,8 @@ static const struct {
 	{"map A pages=2\nload A[0:1]", "2:9", {"expected ']', found ':'", "one place"}},
 	{"map A\nload A+4096", "2:8", {"outside of it"}},
 	{"map A\nload A-8", "2:8", {"only a stack"}},
-	{"map A pages=2\nload A+4092", "2:6", {"8 bytes from here lie in two pages"}},
+	{"map A pages=2\nload A+8188", "2:6", {"'A' has 2 pages (8192 bytes)", "8 bytes from here reach beyond"}},
+	{"map A pages=2\nadd A+4092 1", "2:5", {"8 bytes from here lie in two pages"}},
 	{"map A\nalways A+4096 == 1", "2:10", {"outside of it"}},
 	{"map A\nalways [A[1]] == 0", "2:11", {"outside of it"}},
 	/* statements */
