@@ -147,8 +147,11 @@ struct fl_sc_token *fl_sc_next(struct fl_sc_parser *p)
 
 bool fl_sc_token_equals(const struct fl_sc_token *t, const char *text)
 {
-	return (t->kind == FL_SC_T_WORD || t->kind == FL_SC_T_SIGN) && strlen(text) == t->length &&
-	       !memcmp(t->text, text, t->length);
+	size_t i = 0;
+
+	while (i < t->length && t->text[i] == text[i])
+		i++;
+	return i == t->length && !text[i] && (t->kind == FL_SC_T_WORD || t->kind == FL_SC_T_SIGN);
 }
 
 bool fl_sc_at(struct fl_sc_parser *p, const char *text)
@@ -213,6 +216,8 @@ char *fl_sc_line(struct fl_sc_parser *p, size_t first, size_t end)
 	size_t length = 0;
 	char *line, *to;
 
+	if (!p->resolving)
+		return NULL; /* nobody reads it the first time */
 	for (size_t i = first; i < end; i++)
 		length += p->token[i].length + 1;
 	line = to = fl_sc_get(p, length + 1);

@@ -233,12 +233,26 @@ static void find_question(struct fl_sc_parser *p)
 	}
 }
 
+#define PRIME UINT64_C(0x100000001b3)
+
 static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
 {
 	const unsigned char *c = bytes;
 
 	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ c[i]) * UINT64_C(0x100000001b3);
+		hash = (hash ^ c[i]) * PRIME;
+	return hash;
+}
+
+/* Its bytes, lowest first. Most tokens are no number: eight zeros. */
+static uint64_t mix_number(uint64_t hash, uint64_t number)
+{
+	const uint64_t squared = PRIME * PRIME, fourth = squared * squared;
+
+	if (!number)
+		return hash * (fourth * fourth);
+	for (unsigned b = 0; b < 8; b++)
+		hash = (hash ^ (unsigned char)(number >> 8 * b)) * PRIME;
 	return hash;
 }
 
@@ -249,15 +263,13 @@ static uint64_t hash_tokens(const struct fl_sc_own *own)
 
 	for (size_t i = 0; i < own->tokens; i++) {
 		const struct fl_sc_token *t = &own->token[i];
-		unsigned char bytes[9] = {(unsigned char)t->kind};
+		unsigned char kind = (unsigned char)t->kind;
 
 		if (t->kind == FL_SC_T_COMMENT || t->kind == FL_SC_T_NEWLINE || fl_sc_token_is(t, ";"))
 			continue;
 		if (t->flags & FL_SC_BEGIN)
-			bytes[0] |= 0x80;
-		for (unsigned b = 0; b < 8; b++)
-			bytes[1 + b] = (unsigned char)(t->number >> 8 * b);
-		hash = mix(hash, bytes, sizeof(bytes));
+			kind |= 0x80;
+		hash = mix_number(mix(hash, &kind, 1), t->number);
 		if (t->kind != FL_SC_T_NUMERAL)
 			hash = mix(hash, t->text, t->length);
 	}
