@@ -7,7 +7,7 @@ BUILD := build
 SNAPSHOT := $(BUILD)/snapshot.img
 SNAPSHOT_MIB := 64
 
-.PHONY: all build setup setup-check run check check-host test install bench format format-check clean help
+.PHONY: all build setup setup-check run check check-host check-kernel fidelity test install bench format format-check clean help
 .DEFAULT_GOAL := all
 
 all: build ## Build the command and the libraries into build/ (the default)
@@ -34,12 +34,19 @@ check: setup-check ## Set up, then run every test: gcc, clang, sanitizers, and t
 check-host: build ## Explore every scenario deeper, and hold it against the kernel of this machine
 	@scripts/check-host $(BUILD)
 
+check-kernel: build ## Hold the engine against the kernel of this machine: a million random programs, under an hour
+	@scripts/check-kernel $(BUILD)
+
+fidelity: build ## Write the tables of docs/fidelity.md anew
+	@scripts/fidelity $(BUILD)
+
 test: build ## Run the tests of the release build alone
 	@ctest --test-dir $(BUILD) --output-on-failure -j $$(nproc) --no-tests=error
 
 bench: build ## Time the engine and the kernel on the same work
 	@bench/run $(BUILD)
 	@bench/explore $(BUILD)
+	@bench/diff $(BUILD)
 
 install: build ## Install into PREFIX (default /usr/local), below DESTDIR if set
 	@cmake --install $(BUILD) --prefix $(PREFIX)
