@@ -39,6 +39,7 @@ struct fl_fact {
 	unsigned actor; /* whose answer; of mappings and pages: the process */
 	enum fl_fact_field field;
 	uint64_t where, value;
+	unsigned rule; /* 1 + the rule by which it may differ from the other side's; 0: none */
 };
 
 enum fl_play_verdict {

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program on both sides: statement by statement, call by call, the engine first. After each call all answers are taken from
+ * both, and after each statement the mappings are looked at; the first difference that no rule allows ends it.
+ *
+ * No locks: one thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diff/play/internal.h"
+
+struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host)
+{
+	struct fl_play_own *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->p.engine = o->side[FL_ENGINE] = engine;
+	o->p.host = o->side[FL_KERNEL] = host;
+	for (unsigned side = 0; side < FL_SIDES; side++) {
+		o->p.facts[side] = calloc(1, sizeof(*o->p.facts[side]));
+		if (!o->p.facts[side]) {
+			fl_play_free(&o->p);
+			return NULL;
+		}
+	}
+	return &o->p;
+}
+
+void fl_play_free(struct fl_play *p)
+{
+	if (!p)
+		return;
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		free(p->facts[side]);
+	free(p->text);
+	free(fl_play_own(p)->results);
+	free(p);
+}
+
+static enum fl_play_verdict broken(struct fl_play_own *o, const char *who, char *error)
+{
+	free(o->p.text);
+	if (asprintf(&o->p.text, "%s: %s", who, error ? error : "out of memory") < 0)
+		o->p.text = NULL;
+	free(error);
+	return FL_PLAY_BROKEN;
+}
+
+/* Room for the program's results; none is bound yet. */
+static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
+{
+	if (s->results > o->room || !o->results) {
+		size_t room = s->results + 64;
+		int64_t *more = realloc(o->results, room * sizeof(*more));
+
+		if (!more)
+			return false;
+		o->results = more;
+		o->room = room;
+	}
+	for (size_t i = 0; i < s->results; i++)
+		o->results[i] = FL_SC_UNSET;
+	o->s = s;
+	o->st = NULL;
+	o->kind = FL_DIFF_KIND_NOTHING;
+	o->actors = (unsigned)s->threads + 1;
+	for (unsigned a = 0; a < o->actors; a++) {
+		struct fl_play_actor *who = &o->actor[a];
+
+		who->st = NULL;
+		who->calls = who->at = 0;
+		who->kind = FL_DIFF_KIND_NOTHING;
+		who->process = a < s->threads ? s->thread[a].process : 0;
+		for (unsigned side = 0; side < FL_SIDES; side++) {
+			who->state[side] = FL_ANSWER_NONE;
+			who->minor[side] = who->major[side] = 0;
+			o->begin[side] = o->p.facts[side]->n = 0;
+			o->p.first[side] = SIZE_MAX;
+		}
+	}
+	o->p.step = o->p.steps = o->p.rule = o->call = 0;
+	free(o->p.text);
+	o->p.text = NULL;
+	return true;
+}
+
+static void collect(struct fl_play_own *o, unsigned side)
+{
+	for (unsigned a = 0; a < o->actors; a++) {
+		struct fl_answer *answer = &o->answer[side][a];
+		struct fl_play_actor *who = &o->actor[a];
+
+		o->side[side]->ops->answer(o->side[side], a, answer);
+		who->state[side] = answer->state;
+		if (answer->state == FL_ANSWER_DONE) {
+			who->minor[side] += answer->minor;
+			who->major[side] += answer->major;
+		}
+	}
+}
+
+/* Results are bound by the engine's answers, for the calls that come to both sides. */
+static void bind(struct fl_play_own *o)
+{
+	for (unsigned a = 0; a < o->actors; a++) {
+		const struct fl_play_actor *who = &o->actor[a];
+		const struct fl_answer *answer = &o->answer[FL_ENGINE][a];
+		const struct fl_call *c = &who->call[who->at];
+
+		if (answer->state != FL_ANSWER_DONE || !who->calls || !c->gives)
+			continue;
+		if (who->st->result >= 0)
+			o->results[who->st->result] = fl_lower_result(o->s, who->st, c, answer);
+	}
+}
+
+static void note(struct fl_play_own *o, unsigned issuer)
+{
+	if (!o->p.cover)
+		return;
+	for (unsigned a = 0; a < o->actors; a++) {
+		const struct fl_play_actor *who = &o->actor[a];
+		const struct fl_answer *answer = &o->answer[FL_KERNEL][a];
+
+		if (!who->calls || !who->call[who->at].gives)
+			continue;
+		if (a == issuer || answer->state == FL_ANSWER_DONE)
+			fl_cover_note(o->p.cover, who->st->op, who->kind, answer);
+	}
+}
+
+static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool *ruled)
+{
+	struct fl_play_actor *who = &o->actor[actor];
+	const struct fl_call *c = &who->call[who->at];
+	enum fl_answer_state expect = FL_ANSWER_NONE;
+	char *error = NULL;
+
+	for (unsigned side = 0; side < FL_SIDES; side++) {
+		struct fl_side *x = o->side[side];
+
+		if (x->ops->issue(x, c, expect, &error))
+			return broken(o, x->ops->name, error);
+		collect(o, side);
+		expect = who->state[side];
+	}
+	bind(o);
+	note(o, actor);
+	fl_facts_answers(o, actor);
+	return fl_play_judge(o, who->st, who->kind, ruled);
+}
+
+/* Did the last call end as it should, on both sides? */
+static bool went_well(const struct fl_play_own *o, unsigned actor)
+{
+	const struct fl_answer *a = &o->answer[FL_ENGINE][actor];
+
+	return !a->signo && !a->interrupted && a->ret >= 0;
+}
+
+static bool is_idle(const struct fl_play_actor *who)
+{
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		if (who->state[side] == FL_ANSWER_ASLEEP || who->state[side] == FL_ANSWER_GONE)
+			return false;
+	return true;
+}
+
+static enum fl_diff_kind kind_of(struct fl_play_own *o, const struct fl_play_actor *who,
+				 const struct fl_sc_statement *st)
+{
+	uint64_t at, len;
+
+	if (!fl_lower_range(o->s, st, o->results, &at, &len))
+		return FL_DIFF_KIND_NOTHING;
+	return fl_engine_side_kind(o->side[FL_ENGINE], who->process, at, len);
+}
+
+static enum fl_play_verdict look(struct fl_play_own *o, const struct fl_sc_statement *st, enum fl_diff_kind kind,
+				 bool everything, bool *ruled)
+{
+	fl_facts_maps(o);
+	if (everything)
+		fl_facts_memory(o);
+	return fl_play_judge(o, st, kind, ruled);
+}
+
+static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, const struct fl_sc_statement *st,
+					 bool *ruled)
+{
+	struct fl_play_actor *who = &o->actor[actor];
+	enum fl_play_verdict verdict;
+	char *error;
+	int n;
+
+	if (!is_idle(who))
+		return FL_PLAY_AGREE;
+	n = fl_lower(o->s, st, actor, o->results, who->call, &error);
+	if (n < 0)
+		return broken(o, "this program cannot be compared", error);
+	who->calls = (unsigned)n;
+	if (!n)
+		return FL_PLAY_AGREE;
+	who->st = st;
+	who->kind = kind_of(o, who, st);
+	fl_facts_begin(o);
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		o->begin[side] = o->p.facts[side]->n;
+	for (who->at = o->call = 0;; who->at = ++o->call) {
+		verdict = do_call(o, actor, ruled);
+		if (verdict != FL_PLAY_AGREE)
+			return verdict;
+		if (!is_idle(who) || who->at + 1 == who->calls)
+			break;
+		if (who->call[who->at + 1].needs && !went_well(o, actor))
+			break;
+	}
+	o->p.steps++;
+	return look(o, st, who->kind, o->p.options.every_step, ruled);
+}
+
+static enum fl_play_verdict do_all(struct fl_play_own *o, bool *ruled)
+{
+	const struct fl_scenario *s = o->s;
+	enum fl_play_verdict verdict = FL_PLAY_AGREE;
+
+	for (size_t i = 0; verdict == FL_PLAY_AGREE && i < s->setups; i++, o->p.step++)
+		verdict = do_statement(o, (unsigned)s->threads, &s->setup[i], ruled);
+	for (size_t i = 0; verdict == FL_PLAY_AGREE && i < s->turns; i++, o->p.step++) {
+		const struct fl_sc_turn *t = &s->turn[i];
+
+		verdict = do_statement(o, t->thread, &s->thread[t->thread].body[t->statement], ruled);
+	}
+	if (verdict != FL_PLAY_AGREE) {
+		o->p.step -= o->p.step > 0; /* the loop has gone past it */
+		return verdict;
+	}
+	fl_facts_begin(o);
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		o->begin[side] = o->p.facts[side]->n;
+	o->call = 0;
+	fl_facts_maps(o);
+	fl_facts_memory(o);
+	fl_facts_unread(o);
+	return fl_play_judge(o, NULL, FL_DIFF_KIND_NOTHING, ruled);
+}
+
+/* What the sides say of actors before the first statement: some are not born yet. */
+static enum fl_play_verdict settle(struct fl_play_own *o, bool *ruled)
+{
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		collect(o, side);
+	fl_facts_answers(o, UINT32_MAX);
+	return look(o, NULL, FL_DIFF_KIND_NOTHING, false, ruled);
+}
+
+static enum fl_play_verdict begin(struct fl_play_own *o, unsigned *begun)
+{
+	char *error = NULL;
+
+	for (*begun = 0; *begun < FL_SIDES; ++*begun) {
+		struct fl_side *x = o->side[*begun];
+
+		if (x->ops->begin(x, o->s, &error))
+			return broken(o, x->ops->name, error);
+	}
+	return FL_PLAY_AGREE;
+}
+
+enum fl_play_verdict fl_play_run(struct fl_play *p, const struct fl_scenario *s)
+{
+	struct fl_play_own *o = fl_play_own(p);
+	enum fl_play_verdict verdict;
+	bool ruled = false;
+	unsigned begun;
+
+	if (!reset(o, s))
+		return broken(o, "play", NULL);
+	verdict = begin(o, &begun);
+	if (verdict == FL_PLAY_AGREE)
+		verdict = settle(o, &ruled);
+	if (verdict == FL_PLAY_AGREE)
+		verdict = do_all(o, &ruled);
+	for (unsigned side = 0; side < begun; side++)
+		o->side[side]->ops->end(o->side[side]);
+	return verdict == FL_PLAY_AGREE && ruled ? FL_PLAY_RULED : verdict;
+}
