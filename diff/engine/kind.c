@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What kind of mapping a call is about. The most special of what applies, so that coverage shows it.
+ *
+ * No locks: nothing runs while somebody looks.
+ */
+#include "diff/engine/internal.h"
+
+static enum fl_diff_kind kind_of(const struct fl_vma_info *v)
+{
+	if (v->vm_flags & FL_VM_UFFD_ANY)
+		return FL_DIFF_KIND_UFFD;
+	if (v->vm_flags & FL_VM_LOCKED)
+		return FL_DIFF_KIND_LOCKED;
+	if (v->vm_flags & FL_VM_GROWSDOWN)
+		return FL_DIFF_KIND_STACK;
+	if (v->heap)
+		return FL_DIFF_KIND_HEAP;
+	if (v->vm_flags & (FL_VM_WIPEONFORK | FL_VM_DONTCOPY))
+		return FL_DIFF_KIND_WIPE;
+	if (!(v->vm_flags & (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)))
+		return FL_DIFF_KIND_PROT_NONE;
+	return v->vm_flags & FL_VM_WRITE ? FL_DIFF_KIND_ANON : FL_DIFF_KIND_READONLY;
+}
+
+enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, uint64_t address, uint64_t len)
+{
+	struct fl_engine *e = fl_engine_of(engine);
+	struct fl_mm *mm = e->process[process].mm;
+	uint64_t end = address + (len ? len : 1);
+	struct fl_vma_info v, first;
+
+	if (end < address || end > fl_arch_x86_64.task_size || address < e->mmap_min_addr)
+		return FL_DIFF_KIND_OUTSIDE;
+	if (!mm || !fl_mm_next_vma(mm, address, &first) || first.start >= end)
+		return FL_DIFF_KIND_HOLE;
+	if (first.start > address)
+		return FL_DIFF_KIND_GAPS;
+	for (v = first; v.end < end;) {
+		uint64_t at = v.end;
+
+		if (!fl_mm_next_vma(mm, at, &v) || v.start > at)
+			return FL_DIFF_KIND_GAPS;
+	}
+	return v.start == first.start ? kind_of(&first) : FL_DIFF_KIND_MIXED;
+}
+
+const char *fl_diff_kind_name(enum fl_diff_kind kind)
+{
+	static const char *const names[FL_DIFF_KINDS] = {
+		[FL_DIFF_KIND_NOTHING] = "nothing",     [FL_DIFF_KIND_HOLE] = "hole",
+		[FL_DIFF_KIND_ANON] = "anon",           [FL_DIFF_KIND_READONLY] = "readonly",
+		[FL_DIFF_KIND_PROT_NONE] = "prot-none", [FL_DIFF_KIND_LOCKED] = "locked",
+		[FL_DIFF_KIND_STACK] = "stack",         [FL_DIFF_KIND_HEAP] = "heap",
+		[FL_DIFF_KIND_WIPE] = "wipe",           [FL_DIFF_KIND_UFFD] = "uffd",
+		[FL_DIFF_KIND_MIXED] = "mixed",         [FL_DIFF_KIND_GAPS] = "gaps",
+		[FL_DIFF_KIND_OUTSIDE] = "outside",     [FL_DIFF_KIND_SHMEM] = "shmem",
+		[FL_DIFF_KIND_FILE] = "file",           [FL_DIFF_KIND_HUGETLB] = "hugetlb",
+	};
+
+	return kind < FL_DIFF_KINDS ? names[kind] : "?";
+}
