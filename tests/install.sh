@@ -14,7 +14,7 @@ prefix=$work/prefix
 status=0
 root=$(cd "$(dirname "$0")/.." && pwd)
 for file in bin/faultline lib/libfaultline.a lib/pkgconfig/faultline.pc include/faultline/faultline.h \
-	include/faultline/fl_port_impl.h include/faultline/threads/fl_port_impl.h libexec/faultline-explore \
+	include/faultline/fl_port_impl.h include/faultline/threads/fl_port_impl.h libexec/faultline-explore libexec/faultline-diff \
 	lib/libfaultline-explore.a lib/pkgconfig/faultline-explore.pc include/faultline/explore.h \
 	include/faultline/fibers/fl_port_impl.h $(cd "$root" && find docs/man -name '*.1' -printf 'share/man/man1/%f\n' 2>/dev/null); do
 	if [ ! -f "$prefix/$file" ]; then
@@ -124,6 +124,12 @@ done
 printf 'map A anon private\nthread one { a = load A }\nalways a == 0\n' >"$work/one.fl"
 if ! "$prefix/bin/faultline" explore "$work/one.fl" >"$work/out" 2>&1; then
 	echo "faultline explore does not work when installed:"
+	cat "$work/out"
+	status=1
+fi
+
+if ! "$prefix/bin/faultline" diff --version >"$work/out" 2>&1 || ! grep -q '^faultline-diff ' "$work/out"; then
+	echo "faultline diff does not work when installed:"
 	cat "$work/out"
 	status=1
 fi
