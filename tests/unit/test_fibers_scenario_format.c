@@ -74,6 +74,22 @@ static const struct {
 	 "thread t                { yield }\nthread longer may block { yield }\n\nthread u { yield }\n"},
 	{"thread t { # why\nyield # because\n# so\n}", "thread t { # why\n\tyield # because\n\t# so\n}\n"},
 	{"thread t {\n# so\n\n# and so\n\n}", "thread t {\n\t# so\n\n\t# and so\n}\n"},
+	/* statements on lines of their own */
+	{"thread t in  C\nthread main may block;main  :fork C # now\n\n\nt:yield;t:  yield",
+	 "thread t in C\nthread main may block\nmain: fork C # now\n\nt: yield\nt: yield\n"},
+	{"thread t\nt:if 1 {yield;yield}else{}\nt: repeat 2 {\nyield}",
+	 "thread t\nt: if 1 { yield; yield } else { }\nt: repeat 2 {\n\tyield\n}\n"},
+	{"thread t\nthread longer { yield }\nthread u { yield }",
+	 "thread t\nthread longer { yield }\nthread u      { yield }\n"},
+	{"place W pages=9\nthread t\nt: p = mmap  any pages = 3 hint = W [ 2 ]", NULL},
+	{"place W pages=9\nthread t\nt: p = mmap  any pages = 3 hint = W[ 2 ]+ 0x10\nt: munmap p [1]", NULL},
+	{"place W pages=9\nthread t\nt: p = mmap  any pages = 3 hint = W[ 2 ]+ 0x10\nt:e=munmap p[ 1 : 2 ]   bytes = 0xFF\n"
+	 "t: store p - 8 1",
+	 NULL},
+	{"place W pages=9\nthread t\nt: p = mmap  any pages = 3 hint = W[ 2 ]+ 0x10\nt:e=munmap p[ 1 : 2 ]   bytes = 0xFF\n"
+	 "t: store p-8 - 8;t: store 0x1000 + 8 5 size = 16\nt: limit as + 3\nt: open U\nt: api U features = sigbus , poison",
+	 "place W pages=9\nthread t\nt: p = mmap any pages=3 hint=W[2]+0x10\nt: e = munmap p[1:2] bytes=0xFF\n"
+	 "t: store p-8 -8\nt: store 0x1000+8 5 size=16\nt: limit as +3\nt: open U\nt: api U features=sigbus,poison\n"},
 	/* blocks */
 	{"thread t {\nretry 3 {yield} while 1\n}", "thread t {\n\tretry 3 { yield } while 1\n}\n"},
 	{"thread t {\nretry 3 {\nyield }\n\n while 1\n}", "thread t {\n\tretry 3 {\n\t\tyield\n\t} while 1\n}\n"},
@@ -172,6 +188,16 @@ static const char rich[] =
 	"always m.address == A[1]+8 or m.thread == two and m2 not in { 1, EEXIST, 3 } and not blocked(two) implies r == 1\n"
 	"sometimes [A+8 size=2 in C] == 0x22\nnever resident(A[0:1] in C) == tables(C) + vmas * frames & messages(U)\n";
 
+/* The same of programs that are compared with the kernel. */
+static const char compared[] =
+	"# Do they agree?\nunprivileged\nplace W pages=64\nthread main\nthread other may block\nthread child in C\n"
+	"main: e1 = mmap W[2:6] prot=rw hint\nmain: store W[3]+4090 0x1122 size=16 # crosses\nmain: open U flags=1\n"
+	"main: e2 = api U features=thread_id,sigbus\nmain: e3 = register U modes=1 W[4] bytes=8192\n\n"
+	"other: r1 = load W[5]+8\nmain: m1 = read U into=W[2]\nmain: p = mmap any pages=3 prot=0x3 hint=W[1] locked\n"
+	"other: if r1 == 0 { munmap p[1] } else { yield }\nmain: mremap p-1 bytes=5 newbytes=0x4000 maymove\n"
+	"main: fork C\nchild: r3 = load 0x7ffffffff000-8\nmain: limit as +16; main: limit memlock off\n"
+	"main: ioctl U cmd=0xc018aa3f arg=p+8\nmain: sysread W fill=3 bytes=9\nmain: madvise W 77\nalways e1 == 0\n";
+
 /* Whatever it is: an error with a place, or a scenario that can be laid out. How many were scenarios is counted. */
 static void try_text(const char *text, unsigned *good)
 {
@@ -191,19 +217,26 @@ static void try_text(const char *text, unsigned *good)
 	fl_scenario_free(s);
 }
 
-static void test_cut(void **state)
+static void cut(const char *whole, unsigned least)
 {
 	char text[sizeof(rich)];
 	unsigned good = 0;
 
-	(void)state;
-	for (size_t n = 0; n <= strlen(rich); n++) {
-		memcpy(text, rich, n);
+	assert_true(strlen(whole) < sizeof(text));
+	for (size_t n = 0; n <= strlen(whole); n++) {
+		memcpy(text, whole, n);
 		text[n] = '\0';
 		try_text(text, &good);
 	}
 	/* Ends of lines, mostly: not all of them, and not none. */
-	assert_in_range(good, 50, sizeof(rich) / 2);
+	assert_in_range(good, least, strlen(whole) / 2);
+}
+
+static void test_cut(void **state)
+{
+	(void)state;
+	cut(rich, 50);
+	cut(compared, 50);
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -246,19 +279,25 @@ static void garble(char *text, uint64_t *seed)
 	}
 }
 
-static void test_garbled(void **state)
+static void garbled(const char *whole, uint64_t seed)
 {
 	char text[sizeof(rich) + 16];
-	uint64_t seed = 20;
 	unsigned good = 0;
 
-	(void)state;
+	assert_true(strlen(whole) < sizeof(rich));
 	for (unsigned i = 0; i < 20000; i++) {
-		strcpy(text, rich);
+		strcpy(text, whole);
 		garble(text, &seed);
 		try_text(text, &good);
 	}
 	assert_in_range(good, 1000, 19000);
+}
+
+static void test_garbled(void **state)
+{
+	(void)state;
+	garbled(rich, 20);
+	garbled(compared, 21);
 }
 
 /* All that is shipped can be read, asks a question, and stands in its layout. */
