@@ -88,6 +88,28 @@ expect 2 "unknown.fl:2:23: " unknown.fl
 printf '\0\377\001' >binary.fl
 expect 2 "binary.fl" binary.fl
 expect 2 "" .
+# What only the comparison with the kernel runs, by name; statements on lines of their own it runs itself.
+cat >lines.fl <<'END'
+# Is a line of its own as good as a place in the block?
+map A anon private
+thread one { a = add A 1 }
+thread two
+two: b = add A 2
+one: c = add A 4
+always [A] == 7
+sometimes b == 5
+END
+expect 0 "seen        sometimes b == 5" lines.fl
+for statement in "p = mmap any pages=1" "munmap A bytes=4097" "load 0x1000" "load A size=16" "limit as off"; do
+	printf 'map A anon private\nthread one\none: %s\n' "$statement" >compared.fl
+	expect 2 "compared.fl:3:" compared.fl
+	expect 2 "only \`faultline diff\` runs this" compared.fl
+	expect 2 "only \`faultline diff\` runs this" --host compared.fl
+	expect 0 "one: $statement" --format compared.fl
+done
+printf 'unprivileged # so it is\nmap A anon private\n' >compared.fl
+expect 2 "compared.fl:1:1: \`unprivileged\`: only \`faultline diff\` runs this" compared.fl
+expect 0 "mmap any pages=N|bytes=N" --list-ops
 # A file that cannot be done does not keep the others from being explored.
 expect 2 "good.fl: Two threads add" typo.fl good.fl
 
@@ -156,7 +178,7 @@ for witness in $(timeout 60 "$faultline" explore --outcomes good.fl | sed -n 's/
 done
 
 # Formatting twice changes nothing more, and changes nothing but the layout.
-for file in "$root"/scenarios/*.fl good.fl bad.fl; do
+for file in "$root"/scenarios/*.fl good.fl bad.fl lines.fl; do
 	"$faultline" explore --format "$file" >formatted.fl || fail "$file cannot be formatted"
 	"$faultline" explore --format formatted.fl | cmp - formatted.fl || fail "$file is formatted differently twice"
 done
