@@ -64,8 +64,11 @@ static void lower_mremap(struct fl_lowering *l)
 {
 	const struct fl_sc_statement *st = l->st;
 	uint64_t after = st->pages ? (uint64_t)st->pages * FL_DIFF_PAGE : l->bytes;
-	struct fl_call *c = fl_lower_syscall(l, FL_NR_MREMAP, l->at, l->bytes, after);
+	struct fl_call *c;
 
+	if (st->has_newbytes)
+		after = st->newbytes;
+	c = fl_lower_syscall(l, FL_NR_MREMAP, l->at, l->bytes, after);
 	c->arg[3] = st->flags;
 	if (st->maymove)
 		c->arg[3] |= FL_MREMAP_MAYMOVE;

@@ -44,29 +44,6 @@ bool fl_lower_has_range(const struct fl_sc_statement *st)
 	}
 }
 
-static const struct fl_sc_statement *binder(const struct fl_sc_statement *st, size_t n, unsigned result)
-{
-	for (; n; n--, st++)
-		if (st->op == FL_SC_MMAP_ANY && st->result == (int)result)
-			return st;
-	return NULL;
-}
-
-static uint64_t any_bytes(const struct fl_sc_statement *st)
-{
-	return st->has_bytes ? st->bytes : (uint64_t)st->pages * FL_DIFF_PAGE;
-}
-
-/* `munmap p`: as long as what p was bound to is. */
-static uint64_t whole_result(const struct fl_scenario *s, unsigned result)
-{
-	const struct fl_sc_statement *st = binder(s->setup, s->setups, result);
-
-	for (size_t t = 0; !st && t < s->threads; t++)
-		st = binder(s->thread[t].body, s->thread[t].bodies, result);
-	return st ? any_bytes(st) : FL_DIFF_PAGE;
-}
-
 uint64_t fl_lower_bytes(const struct fl_scenario *s, const struct fl_sc_statement *st)
 {
 	const struct fl_sc_range *r = &st->range;
@@ -81,7 +58,7 @@ uint64_t fl_lower_bytes(const struct fl_scenario *s, const struct fl_sc_statemen
 	case FL_SC_FETCH:
 		return 1;
 	case FL_SC_MMAP_ANY:
-		return any_bytes(st);
+		return st->has_bytes ? st->bytes : (uint64_t)st->pages * FL_DIFF_PAGE;
 	default:
 		break;
 	}
@@ -91,8 +68,6 @@ uint64_t fl_lower_bytes(const struct fl_scenario *s, const struct fl_sc_statemen
 		return r->length;
 	if (r->whole && r->base == FL_SC_BASE_MAP)
 		return s->map[r->map].pages * FL_DIFF_PAGE;
-	if (r->whole && r->base == FL_SC_BASE_RESULT)
-		return whole_result(s, r->result);
 	return FL_DIFF_PAGE;
 }
 
