@@ -119,7 +119,7 @@ struct fl_answer {
 	int64_t ret; /* of a system call: as the kernel returns it, -errno for an error; of LOAD and ADD: the value */
 	unsigned signo; /* the access ended in a signal; 0: none */
 	int si_code;
-	uint64_t si_addr;
+	uint64_t sig_addr;     /* si_addr, which is a macro of signal.h */
 	bool interrupted;      /* a signal sent by SIGNAL ended an access that waited */
 	uint64_t minor, major; /* faults that the thread was charged for during the call */
 	unsigned outs;
