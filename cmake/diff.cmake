@@ -20,8 +20,8 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/diff/main.c)
 		fl_library(soft-seeded OBJECT PORT fibers HOSTED SOURCES ${soft_sources})
 		target_compile_definitions(soft-seeded PRIVATE FL_SEEDED_BUGS=1)
 		fl_program(diff-bugs-command PORT fibers
-			   SOURCES explore/bug.c $<TARGET_OBJECTS:diff-seeded> $<TARGET_OBJECTS:explore-lang> $<TARGET_OBJECTS:engine-seeded>
-				   $<TARGET_OBJECTS:soft-seeded> $<TARGET_OBJECTS:port-fibers>
+			   SOURCES explore/bug.c $<TARGET_OBJECTS:diff-seeded> $<TARGET_OBJECTS:explore-lang>
+				   $<TARGET_OBJECTS:engine-seeded> $<TARGET_OBJECTS:soft-seeded> $<TARGET_OBJECTS:port-fibers>
 			   LINK PkgConfig::JSONC Threads::Threads OUTPUT ${CMAKE_BINARY_DIR}/tests NAME faultline-diff-bugs)
 		target_compile_definitions(diff-bugs-command PRIVATE FL_SEEDED_BUGS=1)
 	endif()
