@@ -33,6 +33,11 @@ enum fl_fact_field {
 	FL_FACT_FIELDS
 };
 
+/* Of MAP_KIND: these, and the offset, which is a multiple of a page. */
+#define FL_MAP_IS_SHARED 1u
+#define FL_MAP_IS_HEAP 2u
+#define FL_MAP_IS_STACK 4u
+
 struct fl_fact {
 	unsigned step;  /* which statement: those of setup, then the turns; the last + 1: the end */
 	unsigned call;  /* which of its calls */

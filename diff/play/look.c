@@ -7,10 +7,6 @@
  */
 #include "diff/play/internal.h"
 
-#define KIND_SHARED 1u
-#define KIND_HEAP 2u
-#define KIND_STACK 4u
-
 static unsigned processes(const struct fl_play_own *o)
 {
 	return (unsigned)o->s->processes + 1;
@@ -36,7 +32,8 @@ static size_t look(struct fl_play_own *o, unsigned side, unsigned process, enum 
 static uint64_t kind_of(const struct fl_seen_map *m)
 {
 	/* Offsets are multiples of a page. */
-	return m->offset | (m->shared ? KIND_SHARED : 0) | (m->heap ? KIND_HEAP : 0) | (m->stack ? KIND_STACK : 0);
+	return m->offset | (m->shared ? FL_MAP_IS_SHARED : 0) | (m->heap ? FL_MAP_IS_HEAP : 0) |
+	       (m->stack ? FL_MAP_IS_STACK : 0);
 }
 
 static bool same_map(const struct fl_seen_map *a, const struct fl_seen_map *b)
