@@ -4,13 +4,16 @@
 #
 #   faultline-diff        random programs and files, on the engine and on the kernel of this machine
 #   faultline-diff-bugs   the same over an engine with seeded bugs (FL_BUG in src/), for tests alone
+#   libdiff-rooms.a       what is in its rooms: tests link what they need of it
 fl_glob(diff_sources diff/*.c diff/*/*.c diff/*/*.S)
+fl_glob(diff_main diff/*.c)
+fl_glob(diff_rooms diff/*/*.c diff/*/*.S)
+fl_library(diff-rooms STATIC PORT fibers HOSTED SOURCES ${diff_rooms})
 if(EXISTS ${CMAKE_SOURCE_DIR}/diff/main.c)
-	fl_library(diff OBJECT PORT fibers HOSTED SOURCES ${diff_sources})
-	fl_program(diff-command PORT fibers SOURCES $<TARGET_OBJECTS:diff> $<TARGET_OBJECTS:explore-lang>
-		   LINK faultline-soft-fibers faultline-fibers PkgConfig::JSONC Threads::Threads
+	fl_program(diff-command PORT fibers SOURCES ${diff_main} $<TARGET_OBJECTS:explore-lang>
+		   LINK diff-rooms faultline-soft-fibers faultline-fibers PkgConfig::JSONC Threads::Threads
 		   OUTPUT ${CMAKE_BINARY_DIR} NAME faultline-diff)
-	target_compile_definitions(diff PRIVATE FL_VERSION="${PROJECT_VERSION}")
+	target_compile_definitions(diff-command PRIVATE FL_VERSION="${PROJECT_VERSION}")
 	if(FL_TESTS)
 		fl_library(engine-seeded OBJECT PORT fibers SOURCES ${engine_sources})
 		target_compile_options(engine-seeded PRIVATE ${FL_FREESTANDING_FLAGS})
