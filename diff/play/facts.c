@@ -97,7 +97,7 @@ static void add_answer(struct fl_play_own *o, unsigned side, unsigned actor)
 	if (a->signo) {
 		fl_facts_add(o, side, actor, FL_FACT_SIGNAL, 0, a->signo);
 		fl_facts_add(o, side, actor, FL_FACT_CODE, 0, (uint64_t)(int64_t)a->si_code);
-		fl_facts_add(o, side, actor, FL_FACT_ADDRESS, 0, a->si_addr);
+		fl_facts_add(o, side, actor, FL_FACT_ADDRESS, 0, a->sig_addr);
 	}
 	if (a->interrupted)
 		fl_facts_add(o, side, actor, FL_FACT_INTERRUPTED, 0, 1);
