@@ -69,7 +69,9 @@ struct fl_cover;
 struct fl_play {
 	struct fl_side *engine, *host;
 	struct fl_play_options options;
-	struct fl_cover *cover; /* NULL: nobody counts */
+	struct fl_cover *cover;      /* NULL: nobody counts */
+	const struct fl_rule *rules; /* fl_rules, unless the caller has others */
+	size_t rules_count;
 	/*
 	 * out: the facts of all steps, as far as it went: of the engine [0], of the kernel [1]. All answers; mappings,
 	 * pages and the like only as far as they differ. Of a very long program the first ones are dropped.

@@ -41,7 +41,7 @@ static enum fl_play_verdict weigh(struct judge *j)
 	const struct fl_fact *f = j->e ? j->e : j->h;
 	const struct fl_sc_statement *st = blamed(j, f);
 	enum fl_diff_kind kind = kind_blamed(j, f);
-	unsigned rule = fl_rule_find(fl_rules, fl_rules_count, o->s, st, kind, j->e, j->h);
+	unsigned rule = fl_rule_find(o->p.rules, o->p.rules_count, o->s, st, kind, j->e, j->h);
 
 	if (rule == UINT_MAX) {
 		o->st = st;
@@ -52,13 +52,13 @@ static enum fl_play_verdict weigh(struct judge *j)
 	}
 	j->ruled = true;
 	o->p.rule = rule;
-	if (o->p.cover)
+	if (o->p.cover && rule < sizeof(o->p.cover->ruled) / sizeof(o->p.cover->ruled[0]))
 		atomic_fetch_add_explicit(&o->p.cover->ruled[rule], 1, memory_order_relaxed);
 	if (j->e)
 		j->e->rule = rule + 1;
 	if (j->h)
 		j->h->rule = rule + 1;
-	return fl_rules[rule].ends ? FL_PLAY_RULED : FL_PLAY_AGREE;
+	return o->p.rules[rule].ends ? FL_PLAY_RULED : FL_PLAY_AGREE;
 }
 
 enum fl_play_verdict fl_play_judge(struct fl_play_own *o, const struct fl_sc_statement *st, enum fl_diff_kind kind,

@@ -19,6 +19,8 @@ struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host)
 		return NULL;
 	o->p.engine = o->side[FL_ENGINE] = engine;
 	o->p.host = o->side[FL_KERNEL] = host;
+	o->p.rules = fl_rules;
+	o->p.rules_count = fl_rules_count;
 	for (unsigned side = 0; side < FL_SIDES; side++) {
 		o->p.facts[side] = calloc(1, sizeof(*o->p.facts[side]));
 		if (!o->p.facts[side]) {

@@ -62,7 +62,7 @@ static void mark(const struct maker *m, struct fl_report_row *row, const struct 
 		for (size_t i = 0; i < s->n; i++) {
 			if (s->fact[i].rule && row->mark == ' ') {
 				row->mark = '~';
-				row->rule = fl_rules[s->fact[i].rule - 1].name;
+				row->rule = m->p->rules[s->fact[i].rule - 1].name;
 			}
 			if (&s->fact[i] == differs)
 				row->mark = '>';
