@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What runs on the kernel's side of the comparison: the zygote, the first thread of each process, and actors. No libc: see internal.h.
+ *
+ * A world's memory is its program's alone: the zygote drops all mappings but this code and the area. Whatever an actor needs for a call
+ * it touches before, so that the faults it is charged for are the call's own.
+ *
+ * No locks: an actor owns its slot while a call is posted there; a family is written by the worker before its first thread
+ * begins.
+ */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "diff/host/internal.h"
+
+#define SET_THREAD_POINTER 0x1002 /* ARCH_SET_FS */
+
+static struct fl_kern_board *board(void)
+{
+	return fl_kern_board(FL_DIFF_SCRATCH);
+}
+
+static void ring(void)
+{
+	struct fl_kern_board *b = board();
+
+	atomic_fetch_add(&b->bell, 1);
+	fl_kern_wake(&b->bell);
+}
+
+static void touch(uint64_t at)
+{
+	volatile char *byte = (volatile char *)at;
+
+	*byte = *byte;
+}
+
+static void touch_pages(uint64_t at, uint64_t pages)
+{
+	for (uint64_t i = 0; i < pages; i++)
+		touch(at + i * FL_DIFF_PAGE);
+}
+
+static void lead(uint64_t process);
+
+static int64_t do_fork(unsigned process)
+{
+	const struct fl_kern_family *f = &board()->family[process];
+	uint64_t stack = fl_kern_stack(f->leader) + FL_KERN_STACK;
+	long pid;
+
+	/* Whoever forks, the zygote is the parent: so nobody need be waited for. */
+	pid = fl_kern_clone(CLONE_FILES | CLONE_PARENT | SIGCHLD, stack, lead, process);
+	return pid < 0 ? pid : 0;
+}
+
+static int64_t do_syscall(struct fl_kern_order *o)
+{
+	return fl_kern_call(o->nr, (long)o->arg[0], (long)o->arg[1], (long)o->arg[2], (long)o->arg[3], (long)o->arg[4],
+			    (long)o->arg[5]);
+}
+
+static void prepare(struct fl_kern_slot *slot, unsigned actor)
+{
+	struct fl_kern_order *o = &slot->order;
+	uint64_t heap_end;
+
+	slot->ret = 0;
+	slot->signo = 0;
+	slot->code = 0;
+	slot->address = 0;
+	slot->interrupted = 0;
+	touch_pages(fl_diff_scratch(actor), o->pages);
+	if (o->kind == FL_CALL_FETCH)
+		touch(fl_kern_stack(actor) + FL_KERN_PLAYGROUND);
+	if (!o->brk)
+		return;
+	heap_end = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);
+	for (unsigned i = 0; i < 6; i++)
+		if (o->brk & 1u << i)
+			o->arg[i] += heap_end;
+}
+
+/* A userfaultfd has its own number, whatever the kernel chose. */
+static void move_descriptor(const struct fl_kern_slot *slot)
+{
+	long to = FL_KERN_UFFD_FD + (long)slot->order.object;
+
+	if (slot->ret < 0 || slot->ret == to)
+		return;
+	FL_KERN_CALL3(SYS_dup3, slot->ret, to, O_CLOEXEC);
+	FL_KERN_CALL1(SYS_close, slot->ret);
+}
+
+static void perform(struct fl_kern_slot *slot, unsigned actor)
+{
+	struct rusage before, after;
+
+	prepare(slot, actor);
+	FL_KERN_CALL2(SYS_getrusage, RUSAGE_THREAD, &before);
+	if (slot->order.kind == FL_CALL_SYSCALL)
+		slot->ret = do_syscall(&slot->order);
+	else if (slot->order.kind == FL_CALL_FORK)
+		slot->ret = do_fork(slot->order.object);
+	else
+		fl_kern_access(slot, actor);
+	FL_KERN_CALL2(SYS_getrusage, RUSAGE_THREAD, &after);
+	slot->minor = (uint64_t)(after.ru_minflt - before.ru_minflt);
+	slot->major = (uint64_t)(after.ru_majflt - before.ru_majflt);
+	if (slot->order.opens)
+		move_descriptor(slot);
+}
+
+static _Noreturn void leave(struct fl_kern_slot *slot, uint32_t posted)
+{
+	slot->ret = 0;
+	slot->signo = 0;
+	slot->interrupted = 0;
+	slot->minor = slot->major = 0;
+	atomic_store(&slot->ended, posted);
+	ring();
+	for (;;)
+		FL_KERN_CALL1(SYS_exit, 0);
+}
+
+/* An actor, to its end. */
+static void live(uint64_t actor)
+{
+	struct fl_kern_slot *slot = fl_kern_slot(FL_DIFF_SCRATCH, (unsigned)actor);
+	uint64_t stack = fl_kern_stack((unsigned)actor);
+	struct fl_kern_family *f;
+	unsigned process = 0;
+	uint32_t seen = 0;
+
+	while (!(board()->family[process].members & 1u << actor))
+		process++;
+	f = &board()->family[process];
+	touch_pages(stack, FL_KERN_SIGNAL_STACK / FL_DIFF_PAGE);
+	touch_pages(stack + FL_KERN_STACK - 2 * FL_DIFF_PAGE, 2);
+	touch(fl_diff_scratch((unsigned)actor));
+	fl_kern_signal_stack((unsigned)actor);
+	atomic_store(&slot->pid, atomic_load(&f->pid));
+	atomic_store(&slot->tid, (int32_t)FL_KERN_CALL0(SYS_gettid));
+	if (atomic_fetch_sub(&f->unready, 1) == 1)
+		ring();
+	for (;;) {
+		while (atomic_load(&slot->posted) == seen)
+			fl_kern_wait(&slot->posted, seen, 0);
+		seen = atomic_load(&slot->posted);
+		if (slot->order.kind == FL_CALL_EXIT)
+			leave(slot, seen);
+		perform(slot, (unsigned)actor);
+		atomic_store(&slot->ended, seen);
+		ring();
+	}
+}
+
+/* keep: those of the first 32 that stay, as far as they are there. */
+static void cut_capabilities(uint32_t keep, bool all_others)
+{
+	struct __user_cap_header_struct h;
+	struct __user_cap_data_struct d[2];
+
+	h.version = _LINUX_CAPABILITY_VERSION_3;
+	h.pid = 0;
+	if (FL_KERN_CALL2(SYS_capget, &h, d))
+		return;
+	d[0].effective &= keep;
+	d[0].permitted &= keep;
+	d[0].inheritable = d[1].inheritable = 0;
+	d[1].effective = all_others ? d[1].effective : 0;
+	d[1].permitted = all_others ? d[1].permitted : 0;
+	FL_KERN_CALL5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	FL_KERN_CALL2(SYS_capset, &h, d);
+}
+
+#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+
+/* The first thread of a process. */
+static void lead(uint64_t process)
+{
+	struct fl_kern_family *f = &board()->family[process];
+
+	if (!process && board()->unprivileged)
+		cut_capabilities(0, false);
+	FL_KERN_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	if (FL_KERN_CALL0(SYS_getppid) != board()->zygote_pid)
+		FL_KERN_CALL1(SYS_exit_group, 0);
+	atomic_store(&f->pid, (int32_t)FL_KERN_CALL0(SYS_getpid));
+	for (unsigned a = 0; a < FL_DIFF_ACTORS; a++) {
+		if (a == f->leader || !(f->members & 1u << a))
+			continue;
+		/* One that is missing is not ready for ever; the worker says so when it has waited long enough. */
+		fl_kern_clone(THREAD_FLAGS, fl_kern_stack(a) + FL_KERN_STACK, live, a);
+	}
+	live(f->leader);
+}
+
+/*
+ * The heap begins at `heap` and is empty, and no data segment is counted for RLIMIT_DATA. (Without checkpoint/restore the kernel does not
+ * have this call; then the data segment counts.)
+ */
+static void clear_layout(uint64_t heap)
+{
+	struct prctl_mm_map m;
+
+	m.start_code = FL_DIFF_SCRATCH;
+	m.end_code = FL_DIFF_SCRATCH + FL_DIFF_PAGE;
+	m.start_data = m.end_data = FL_DIFF_SCRATCH;
+	m.start_brk = m.brk = heap;
+	m.start_stack = FL_DIFF_SCRATCH;
+	m.arg_start = m.arg_end = m.env_start = m.env_end = FL_DIFF_SCRATCH;
+	m.auxv = 0;
+	m.auxv_size = 0;
+	m.exe_fd = UINT32_MAX;
+	FL_KERN_CALL5(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &m, sizeof m, 0);
+}
+
+/* Nothing else is near: just below where the kernel begins to look. */
+static uint64_t find_top(void)
+{
+	long at = FL_KERN_CALL6(SYS_mmap, 0, FL_DIFF_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at < 0 && at > -4096)
+		return 0;
+	FL_KERN_CALL2(SYS_munmap, at, FL_DIFF_PAGE);
+	return (uint64_t)at + FL_DIFF_PAGE;
+}
+
+static void serve(void)
+{
+	struct fl_kern_board *b = board();
+	uint32_t done = 0;
+
+	for (;;) {
+		long pid;
+
+		while (atomic_load(&b->requested) == done)
+			fl_kern_wait(&b->requested, done, 0);
+		done = atomic_load(&b->requested);
+		pid = fl_kern_clone(SIGCHLD, fl_kern_stack(b->family[0].leader) + FL_KERN_STACK, lead, 0);
+		if (pid < 0) {
+			atomic_store(&b->error, (int32_t)pid);
+			ring();
+		}
+	}
+}
+
+_Noreturn void fl_kern_zygote(const struct fl_kern_drop *drop, uint64_t drops, uint64_t heap)
+{
+	struct fl_kern_board *b = board();
+
+	FL_KERN_CALL1(SYS_brk, heap);
+	for (uint64_t i = 0; i < drops; i++)
+		FL_KERN_CALL2(SYS_munmap, drop[i].start, drop[i].end - drop[i].start);
+	/* A compiler's stack protector reads here. */
+	FL_KERN_CALL2(SYS_arch_prctl, SET_THREAD_POINTER, FL_DIFF_SCRATCH + FL_KERN_AREA_THREAD_POINTER);
+	clear_layout(heap);
+	/* Who has it may map below vm.mmap_min_addr. */
+	cut_capabilities(~(1u << CAP_SYS_RAWIO), true);
+	b->heap = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);
+	b->top = find_top();
+	b->zygote_pid = (int32_t)FL_KERN_CALL0(SYS_getpid);
+	atomic_store(&b->error, (int32_t)fl_kern_handlers());
+	atomic_store(&b->zygote, 1);
+	fl_kern_wake(&b->zygote);
+	for (;;)
+		serve();
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls: what an actor needs for one is put into scratch, carrier and slot, and the actor is woken. Signals to actors and limits are the
+ * worker's own work.
+ *
+ * No locks: one thread; a slot is ours while nothing is posted in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "diff/host/internal.h"
+
+static void fill_words(char *at, uint64_t value, uint64_t bytes)
+{
+	for (; bytes >= sizeof value; bytes -= sizeof value, at += sizeof value)
+		memcpy(at, &value, sizeof value);
+}
+
+static uint32_t lay_out(struct fl_kern *k, const struct fl_call *c)
+{
+	char *scratch = (char *)k->area + c->actor * FL_DIFF_SCRATCH_SIZE;
+	char *carrier = k->carried + c->actor * FL_KERN_CARRIER_SIZE;
+	uint64_t most = FL_DIFF_SCRATCH_SIZE - FL_DIFF_PAGE, fill = c->fill_pages * FL_DIFF_PAGE;
+
+	memset(scratch, 0, c->outs);
+	fill = fill < most ? fill : most;
+	if (fill) {
+		fill_words(scratch + FL_DIFF_PAGE, c->fill, fill);
+		fill_words(carrier, c->fill, fill);
+	}
+	memcpy(c->carried ? carrier : scratch, c->in, c->ins);
+	return 1 + (uint32_t)(fill / FL_DIFF_PAGE);
+}
+
+static void resolve_arguments(struct fl_kern_order *o, const struct fl_call *c)
+{
+	o->brk = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		o->arg[i] = c->arg[i];
+		if (c->how[i] == FL_ARG_UFFD)
+			o->arg[i] += FL_KERN_UFFD_FD;
+		else if (c->how[i] == FL_ARG_CARRIER)
+			o->arg[i] = FL_KERN_CARRIER_FD + c->actor;
+		else if (c->how[i] == FL_ARG_BRK)
+			o->brk |= 1u << i;
+	}
+}
+
+void fl_kern_post(struct fl_kern *k, const struct fl_call *c)
+{
+	struct fl_kern_slot *slot = fl_kern_slot(k->area, c->actor);
+	struct fl_kern_actor *a = &k->actor[c->actor];
+	int32_t poll_fd = FL_KERN_UFFD_FD + (int32_t)c->object;
+
+	a->call = *c;
+	a->busy = true;
+	a->asleep = a->sure = false;
+	a->since = 0;
+	a->answer.state = FL_ANSWER_NONE;
+	slot->order.pages = lay_out(k, c);
+	if (c->out_kind == FL_OUT_POLL)
+		memcpy((char *)k->area + c->actor * FL_DIFF_SCRATCH_SIZE, &poll_fd, sizeof poll_fd);
+	slot->order.kind = c->kind;
+	slot->order.nr = c->nr;
+	slot->order.value = c->value;
+	slot->order.size = c->size;
+	slot->order.object = c->object;
+	slot->order.opens = c->opens;
+	resolve_arguments(&slot->order, c);
+	atomic_fetch_add(&slot->posted, 1);
+	fl_kern_wake(&slot->posted);
+}
+
+/* There is such an actor, it is born, and has not ended. */
+static bool is_there(const struct fl_kern *k, unsigned actor)
+{
+	const struct fl_kern_actor *a = &k->actor[actor];
+
+	return actor < k->actors && k->process[a->process].born && !k->process[a->process].gone && !a->gone;
+}
+
+static int64_t send_signal(struct fl_kern *k, unsigned to, bool fatal)
+{
+	const struct fl_kern_slot *slot = fl_kern_slot(k->area, to);
+	struct fl_kern_process *p;
+
+	if (!is_there(k, to))
+		return -ESRCH;
+	p = &k->process[k->actor[to].process];
+	if (fatal) {
+		p->dies = true;
+		return syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0) ? -errno : 0;
+	}
+	if (k->actor[to].absent)
+		return 0;
+	return syscall(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1) ? -errno : 0;
+}
+
+/* In pages: what RLIMIT_AS or RLIMIT_DATA is compared with. */
+static uint64_t used_pages(struct fl_kern *k, pid_t pid, unsigned limit)
+{
+	char path[64], *text = NULL, *at;
+	uint64_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	text = fl_kern_read_all(k, fd);
+	close(fd);
+	at = text ? strstr(text, limit == RLIMIT_AS ? "\nVmSize:" : "\nVmData:") : NULL;
+	if (at)
+		n = strtoull(strchr(at, ':') + 1, NULL, 10);
+	return n * 1024 / FL_DIFF_PAGE;
+}
+
+static int64_t set_limit(struct fl_kern *k, const struct fl_call *c)
+{
+	const struct fl_kern_process *p = &k->process[k->actor[c->actor].process];
+	bool relative = c->object == RLIMIT_AS || c->object == RLIMIT_DATA;
+	uint64_t base = relative ? used_pages(k, p->pid, c->object) : 0;
+	struct rlimit r;
+
+	if (c->object != RLIMIT_AS && c->object != RLIMIT_DATA && c->object != RLIMIT_MEMLOCK &&
+	    c->object != RLIMIT_STACK)
+		return -EINVAL;
+	if (prlimit(p->pid, c->object, NULL, &r))
+		return -errno;
+	if (c->value == UINT64_MAX || c->value >= UINT64_MAX / FL_DIFF_PAGE - base)
+		r.rlim_cur = RLIM_INFINITY;
+	else
+		r.rlim_cur = (base + c->value) * FL_DIFF_PAGE;
+	if (r.rlim_max != RLIM_INFINITY && r.rlim_cur > r.rlim_max)
+		r.rlim_max = r.rlim_cur;
+	return prlimit(p->pid, c->object, &r, NULL) ? -errno : 0;
+}
+
+/* What the worker does for its actor. */
+static void do_own(struct fl_kern *k, const struct fl_call *c)
+{
+	struct fl_kern_actor *a = &k->actor[c->actor];
+
+	a->call = *c;
+	memset(&a->answer, 0, sizeof a->answer);
+	a->answer.state = FL_ANSWER_DONE;
+	a->answer.ret = c->kind == FL_CALL_SIGNAL ? send_signal(k, c->object, c->fatal) : set_limit(k, c);
+}
+
+static void refuse_fork(struct fl_kern *k, const struct fl_call *c)
+{
+	struct fl_answer *a = &k->actor[c->actor].answer;
+
+	memset(a, 0, sizeof *a);
+	a->state = FL_ANSWER_DONE;
+	a->ret = -EAGAIN; /* the language allows one fork for each process */
+}
+
+int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_state expect, char **error)
+{
+	struct fl_kern *k = fl_kern_of(side);
+
+	*error = NULL;
+	if (!k->running)
+		return fl_kern_error(error, "a call without a program");
+	if (c->actor >= k->actors || !is_there(k, c->actor))
+		return 0;
+	if (k->actor[c->actor].busy || k->actor[c->actor].absent)
+		return fl_kern_error(error, "thread %u cannot begin a call: %s", c->actor,
+				     k->actor[c->actor].busy ? "it is still in one" : "it has no statements");
+	if (c->kind == FL_CALL_FORK && (c->object >= k->processes || k->process[c->object].made)) {
+		refuse_fork(k, c);
+		return 0;
+	}
+	if (c->kind == FL_CALL_SIGNAL || c->kind == FL_CALL_LIMIT)
+		do_own(k, c);
+	else
+		fl_kern_post(k, c);
+	return fl_kern_settle(k, c->actor, expect, error);
+}
+
+void fl_kern_answer(struct fl_side *side, unsigned actor, struct fl_answer *a)
+{
+	struct fl_kern *k = fl_kern_of(side);
+	struct fl_kern_actor *who = &k->actor[actor];
+
+	memset(a, 0, sizeof *a);
+	if (actor >= k->actors || !is_there(k, actor)) {
+		a->state = FL_ANSWER_GONE;
+	} else if (who->busy) {
+		a->state = FL_ANSWER_ASLEEP;
+	} else {
+		*a = who->answer;
+		who->answer.state = FL_ANSWER_NONE;
+	}
+}
