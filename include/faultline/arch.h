@@ -37,6 +37,11 @@ struct fl_arch {
 	uint32_t stack_slack;
 	/* si_code for an access that the VMA's flags refuse, and for one with no VMA. */
 	uint8_t accerr_code, maperr_code;
+	/*
+	 * Addresses have so many bits that mean something; those above repeat the highest of them, or the access traps
+	 * before it is looked up, and nobody learns the address (x86: SI_KERNEL, address 0). 0: no such rule.
+	 */
+	uint8_t canonical_bits;
 	/* The trap distinguishes an instruction fetch from a read. */
 	bool knows_exec;
 };

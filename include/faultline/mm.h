@@ -37,6 +37,7 @@ FL_BEGIN_C
 #define FL_VM_LOCKONFAULT 0x80000ull
 #define FL_VM_ACCOUNT 0x100000ull
 #define FL_VM_NORESERVE 0x200000ull
+#define FL_VM_SYNC 0x800000ull
 #define FL_VM_WIPEONFORK 0x2000000ull
 #define FL_VM_DONTDUMP 0x4000000ull
 #define FL_VM_HUGEPAGE 0x20000000ull
@@ -47,6 +48,9 @@ FL_BEGIN_C
 #define FL_VM_FOREIGN 0x8000000000ull
 #define FL_VM_UFFD_ANY (FL_VM_UFFD_MISSING | FL_VM_UFFD_WP | FL_VM_UFFD_MINOR)
 
+/* As a limit: 0 bytes, where 0 means that there is no limit. */
+#define FL_LIMIT_ZERO (UINT64_MAX - 1)
+
 struct fl_mm_config {
 	const struct fl_arch *arch;       /* NULL: x86-64 */
 	const struct fl_profile *profile; /* which kernel to be; NULL: 6.18 */
@@ -54,9 +58,16 @@ struct fl_mm_config {
 	const struct fl_machine_ops *ops; /* NULL: no machine caches anything */
 	void *machine;                    /* first argument of the ops */
 	fl_va mmap_lo, mmap_hi;           /* where addresses are chosen, top down; 0, 0: first_user to task_size */
-	fl_va min_addr;                   /* mmap_min_addr; a fixed mapping below is EPERM; 0: the arch's first_user */
-	fl_va brk;                        /* where the heap starts, page-aligned; 0: no heap */
-	uint64_t max_maps;                /* sysctl vm.max_map_count; 0: 65530 */
+	fl_va spare_lo, spare_hi;         /* where there is no room: from below in here (Linux: a third of the
+					   * addresses, to task_size); 0, 0: nowhere */
+	fl_va min_addr;    /* sysctl vm.mmap_min_addr: a fixed mapping below needs FL_CAP_SYS_RAWIO, or is
+					   * EPERM; 0: the arch's first_user */
+	fl_va min_hint;    /* where hints are raised to, and no stack grows below, for everybody; 0: min_addr.
+					   * Linux has it apart: built in as CONFIG_LSM_MMAP_MIN_ADDR */
+	fl_va brk;         /* where the heap starts, page-aligned; 0: no heap */
+	uint64_t max_maps; /* sysctl vm.max_map_count; 0: 65530 */
+	uint64_t memory;   /* bytes that the kernel thinks it has, with swap: one call that wants more is
+					   * ENOMEM (heuristic overcommit); 0: the arena's */
 	uint64_t limit_as, limit_data, limit_memlock, limit_stack; /* bytes, RLIMIT_*; 0: none */
 };
 
@@ -76,8 +87,8 @@ void *fl_mm_machine(struct fl_mm *mm);
 
 /*
  * mmap(2) for private anonymous memory. flags: FL_MAP_*; must contain PRIVATE and ANONYMOUS. Chosen addresses lie in
- * [mmap_lo, mmap_hi), top down; a hint is honoured when free, and raised to min_addr. *out: the address.
- * More than the arena could ever hold, without NORESERVE: -FL_ENOMEM (Linux's heuristic overcommit).
+ * [mmap_lo, mmap_hi), top down; a hint is honoured when free, and raised to min_hint. *out: the address.
+ * More than there is memory, without NORESERVE: -FL_ENOMEM (Linux's heuristic overcommit).
  * Shared, huge or file mappings: -FL_ENODEV, until they are served; see fl_mmap_foreign.
  */
 int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl_va *out);

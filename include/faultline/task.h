@@ -24,6 +24,7 @@ enum fl_wait {
 
 #define FL_CAP_SYS_PTRACE 1u
 #define FL_CAP_IPC_LOCK 2u
+#define FL_CAP_SYS_RAWIO 4u
 
 #define FL_FRAME_CACHE 64
 

@@ -81,6 +81,7 @@
 
 #define FL_SEGV_MAPERR 1
 #define FL_SEGV_ACCERR 2
+#define FL_SI_KERNEL 0x80
 #define FL_BUS_ADRALN 1
 #define FL_BUS_ADRERR 2
 #define FL_BUS_MCEERR_AR 4

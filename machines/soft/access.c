@@ -88,6 +88,24 @@ static enum fl_outcome take_fault(struct fl_vcpu *v, fl_va va, enum fl_access ac
 	return o;
 }
 
+static bool canonical(fl_va va, unsigned bits)
+{
+	fl_va upper = va >> (bits - 1);
+
+	return !upper || upper == UINT64_MAX >> (bits - 1);
+}
+
+/* Does it trap for what the address is, before anything is looked up? */
+static bool impossible(struct fl_vcpu *v, fl_va va, size_t n, enum fl_access access)
+{
+	unsigned bits = fl_mm_arch(v->mm)->canonical_bits;
+
+	if (!bits || (canonical(va, bits) && canonical(va + n - 1, bits)))
+		return false;
+	v->fault = (struct fl_fault){.access = (uint8_t)access, .flags = FL_FAULTF_USER, .si_code = FL_SI_KERNEL};
+	return true;
+}
+
 /* Find n bytes for access. DONE: the vCPU runs, and p is good until end(). */
 static enum fl_outcome begin(struct fl_vcpu *v, fl_va va, size_t n, enum fl_access access, struct place *p)
 {
@@ -96,6 +114,8 @@ static enum fl_outcome begin(struct fl_vcpu *v, fl_va va, size_t n, enum fl_acce
 	fl_va missing;
 
 	FL_ASSERT(n >= 1 && n <= FL_SOFT_ACCESS_MAX);
+	if (impossible(v, va, n, access))
+		return FL_FAULT_BAD_AREA;
 	p->first = n < rest ? n : rest;
 	if (!v->entered)
 		fl_vcpu_take_run(v);

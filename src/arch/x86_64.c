@@ -30,5 +30,6 @@ const struct fl_arch fl_arch_x86_64 = {
 	.stack_slack = FL_NO_SP_RULE,
 	.accerr_code = FL_SEGV_ACCERR,
 	.maperr_code = FL_SEGV_MAPERR,
+	.canonical_bits = 48,
 	.knows_exec = true,
 };

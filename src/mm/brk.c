@@ -42,6 +42,7 @@ static int grow_heap(struct fl_change *c, fl_va old, fl_va end)
 		return -FL_EAGAIN;
 	if (fl_load(&mm->index.count) > mm->max_maps || !fl_mm_may_commit(mm, fl_pages(mm, end - old)))
 		return -FL_ENOMEM;
+	fl_change_ask(c, put.flags, fl_pages(mm, end - old));
 	if (fl_change_prepare(c, old, end, &put))
 		return -FL_ENOMEM;
 	fl_change_mark(c);
@@ -114,7 +115,7 @@ static bool guard_free(struct fl_mm *mm, const struct fl_vma *v, fl_va start)
 	uint64_t guard = 0;
 	bool free = true;
 
-	if (start < mm->min_addr || fl_pages(mm, v->start - start) > v->pgoff)
+	if (start < mm->min_hint || fl_pages(mm, v->start - start) > v->pgoff)
 		return false;
 	fl_rcu_read_lock(); /* what is below may lie farther down than the lock reaches */
 	below = fl_index_find_prev(&mm->index, v->start);
@@ -151,6 +152,7 @@ static int grow_to(struct fl_change *c, struct fl_vma *v, fl_va start)
 	put.end = v->start;
 	put.pgoff = v->pgoff - fl_pages(c->mm, v->start - start);
 	c->apart = true; /* two stacks that meet stay two */
+	fl_change_ask(c, v->flags, fl_pages(c->mm, v->start - start));
 	if (!within_limits(c, v, start) || fl_change_prepare(c, start, v->start, &put))
 		return -FL_ENOMEM;
 	fl_change_mark(c);

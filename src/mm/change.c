@@ -8,6 +8,9 @@
 #include "mm/mm_int.h"
 #include "sync/bug.h"
 
+/* Pages to ask a limit for that it is not asked for. */
+#define NO_QUESTION UINT64_MAX
+
 /*
  * How far a change of [start, end) may reach: to the ends of the VMAs that overlap or touch it; and a page to either
  * side where there is none, lest a neighbour be put there by somebody else after we have looked.
@@ -41,6 +44,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->n = 0;
 	c->old = NULL;
 	c->keeps = c->apart = c->alone = false;
+	c->ask_total = c->ask_data = NO_QUESTION;
 	c->stock = NULL;
 	c->reserve.nodes = 0;
 }
@@ -93,25 +97,23 @@ static void count(struct fl_change *c, const struct fl_vma *v, uint64_t sign)
 }
 
 /*
- * Add pages (modulo 2^64) to a counter, unless they go past a limit in pages, which is never more than the counter can
- * hold. Never for a moment either: somebody else's pages may fit.
+ * Add pages (modulo 2^64) to a counter, unless it has no room for those that are asked for, below a limit in pages that
+ * is never more than the counter can hold. Never for a moment either: somebody else's pages may fit.
  */
-static bool charge(uintptr_t *counter, uint64_t pages, uintptr_t limit)
+static bool charge(uintptr_t *counter, uint64_t pages, uint64_t ask, uintptr_t limit)
 {
-	uint64_t sum;
 	uintptr_t now;
 
-	if ((int64_t)pages <= 0) {
+	if (ask == NO_QUESTION) {
 		if (pages)
 			fl_count(counter, (uintptr_t)pages);
 		return true;
 	}
 	now = fl_load(counter);
 	do {
-		sum = now + pages;
-		if (sum > limit)
+		if (now > limit || ask > limit - now)
 			return false;
-	} while (!fl_cas(counter, &now, (uintptr_t)sum));
+	} while (pages && !fl_cas(counter, &now, (uintptr_t)(now + pages)));
 	return true;
 }
 
@@ -130,19 +132,25 @@ bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes)
 	return !fl_flags_are_data(vm_flags) || fl_load(&mm->data_pages) + pages <= fl_load(&mm->limit_data);
 }
 
+void fl_change_ask(struct fl_change *c, uint64_t vm_flags, uint64_t pages)
+{
+	c->ask_total = pages;
+	c->ask_data = fl_flags_are_data(vm_flags) ? pages : NO_QUESTION;
+}
+
 static bool charge_step(struct fl_change *c)
 {
 	struct fl_mm *mm = c->mm;
-	bool limited = !c->stock, may_lock = !limited || (c->task->caps & FL_CAP_IPC_LOCK);
+	bool may_lock = c->stock || (c->task->caps & FL_CAP_IPC_LOCK) || (int64_t)c->locked <= 0;
 
-	if (!charge(&mm->total_pages, c->total, limited ? fl_load(&mm->limit_as) : FL_NO_LIMIT))
+	if (!charge(&mm->total_pages, c->total, c->ask_total, fl_load(&mm->limit_as)))
 		return false;
-	if (!charge(&mm->data_pages, c->data, limited ? fl_load(&mm->limit_data) : FL_NO_LIMIT)) {
+	if (!charge(&mm->data_pages, c->data, c->ask_data, fl_load(&mm->limit_data))) {
 		uncharge(&mm->total_pages, c->total);
 		return false;
 	}
 	/* The caller has asked whether it may lock; but so may others have, at the same time. */
-	if (!charge(&mm->locked_pages, c->locked, may_lock ? FL_NO_LIMIT : fl_load(&mm->limit_memlock))) {
+	if (!charge(&mm->locked_pages, c->locked, may_lock ? NO_QUESTION : c->locked, fl_load(&mm->limit_memlock))) {
 		uncharge(&mm->total_pages, c->total);
 		uncharge(&mm->data_pages, c->data);
 		return false;
@@ -251,8 +259,10 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	}
 	if (!c->stock && fl_index_reserve(&c->mm->index, &c->reserve, c->n))
 		goto fail;
-	if (charge_step(c))
+	if (charge_step(c)) {
+		c->ask_total = c->ask_data = NO_QUESTION;
 		return 0;
+	}
 	fl_index_unreserve(&c->mm->index, &c->reserve);
 fail:
 	discard(c);
@@ -324,6 +334,23 @@ void fl_change_commit(struct fl_change *c)
 	c->n = 0;
 	fl_vma_free_rcu(c->old);
 	c->old = NULL;
+	c->keeps = c->apart = c->alone = false;
+}
+
+void fl_change_split(struct fl_change *c, fl_va va)
+{
+	const struct fl_vma *v = fl_mm_vma_at(c->mm, va);
+	struct fl_vma rest;
+
+	if (!v || v->start == va)
+		return;
+	rest = part_of(c->mm, v, va, v->end);
+	c->keeps = c->apart = c->alone = true;
+	if (!fl_change_prepare(c, va, v->end, &rest)) {
+		fl_store(&c->mm->unmerged, 1);
+		fl_change_mark(c);
+		fl_change_commit(c);
+	}
 	c->keeps = c->apart = c->alone = false;
 }
 

@@ -202,6 +202,10 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 		.mmap_lo = mm->mmap_lo,
 		.mmap_hi = mm->mmap_hi,
 		.min_addr = mm->min_addr,
+		.min_hint = mm->min_hint,
+		.spare_lo = mm->spare_lo,
+		.spare_hi = mm->spare_hi,
+		.memory = mm->memory << fl_mm_shift(mm),
 		.brk = mm->brk_start,
 		.max_maps = mm->max_maps,
 	};
@@ -215,6 +219,7 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 	fl_store(&child->limit_as, fl_load(&mm->limit_as));
 	fl_store(&child->limit_data, fl_load(&mm->limit_data));
 	fl_store(&child->limit_memlock, fl_load(&mm->limit_memlock));
+	fl_store(&child->limit_no_locks, fl_load(&mm->limit_no_locks));
 	fl_store(&child->limit_stack, fl_load(&mm->limit_stack));
 	fl_store(&child->unmerged, 1);
 	fl_store(&child->brk_size, fl_load(&mm->brk_size));

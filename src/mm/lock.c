@@ -77,6 +77,8 @@ int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags)
 
 	if (flags & ~FL_MLOCK_ONFAULT)
 		return -FL_EINVAL;
+	if (!fl_mm_may_lock_any(t->mm, t))
+		return -FL_EPERM;
 	if (!whole_pages(t->mm, addr, len, &start, &end))
 		return -FL_EINVAL;
 	err = apply(t, start, end, flags ? LOCKED_MASK : FL_VM_LOCKED);
@@ -139,6 +141,8 @@ int fl_mlockall(struct fl_task *t, int flags)
 
 	if (!flags || (flags & ~(FL_MCL_CURRENT | FL_MCL_FUTURE | FL_MCL_ONFAULT)) || flags == FL_MCL_ONFAULT)
 		return -FL_EINVAL;
+	if (!fl_mm_may_lock_any(t->mm, t))
+		return -FL_EPERM;
 	err = apply_all(t, flags);
 	if (!err && (flags & FL_MCL_CURRENT))
 		(void)fl_mm_populate(t, 0, t->mm->arch->task_size, true);

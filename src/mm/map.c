@@ -12,6 +12,18 @@
 #define LOW_START 0x40000000u
 #define LOW_END 0x80000000u
 
+/* Numbers that are errors when they are negative: those below this. */
+#define ERRORS 4096u
+
+/* What a mapping that is not FIXED would like. */
+struct wish {
+	uint64_t len;
+	fl_va hint;
+	fl_va lo, hi;   /* where to look, top down */
+	bool low;       /* MAP_32BIT */
+	bool anonymous; /* not a file's */
+};
+
 struct mapping {
 	fl_va addr; /* as asked for; then as chosen */
 	uint64_t len;
@@ -35,26 +47,57 @@ bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes)
 	       fl_load(&mm->locked_pages) + fl_pages(mm, bytes) <= fl_load(&mm->limit_memlock);
 }
 
-bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages)
+bool fl_mm_may_lock_any(const struct fl_mm *mm, const struct fl_task *t)
 {
-	return pages <= fl_frames_total(mm->frames);
+	return (t->caps & FL_CAP_IPC_LOCK) || !fl_load(&mm->limit_no_locks);
 }
 
-/* The address of a mapping that is not FIXED; 0: no room. */
-static fl_va choose(struct fl_mm *mm, const struct mapping *m)
+bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages)
 {
-	fl_va hint = fl_page_down(mm, m->addr), a = 0, lo = m->lo, hi = m->hi;
+	return pages <= mm->memory;
+}
 
-	if (hint && hint < mm->min_addr)
-		hint = mm->min_addr;
-	if (hint && hint <= mm->arch->task_size - m->len && (!(m->flags & FL_MAP_32BIT) || hint + m->len <= LOW_END))
-		a = fl_index_gap(&mm->index, m->len, hint, hint + m->len, fl_mm_page(mm), false);
-	if (!a && (m->flags & FL_MAP_32BIT)) {
-		lo = LOW_START;
-		hi = LOW_END;
-		return fl_index_gap(&mm->index, m->len, lo, hi, fl_mm_page(mm), false);
-	}
-	return a ? a : fl_index_gap(&mm->index, m->len, lo, hi, fl_mm_page(mm), true);
+/* Where there is room for len bytes; 0: nowhere. Top down; from below where that failed, or in the low zone. */
+static fl_va find_room(struct fl_mm *mm, uint64_t len, bool low, fl_va lo, fl_va hi)
+{
+	fl_va a;
+
+	if (low)
+		return fl_index_gap(&mm->index, len, LOW_START, LOW_END, fl_mm_page(mm), false);
+	a = fl_index_gap(&mm->index, len, lo, hi, fl_mm_page(mm), true);
+	return a ? a : fl_index_gap(&mm->index, len, mm->spare_lo, mm->spare_hi, fl_mm_page(mm), false);
+}
+
+/* Memory of whole huge pages is put where huge pages could be, if there is room for that. 0: there is not. */
+static fl_va find_aligned(struct fl_mm *mm, uint64_t len, bool low, fl_va lo, fl_va hi)
+{
+	uint64_t huge = fl_mm_page(mm) << mm->arch->geometry.index_bits[0], more;
+	fl_va a;
+
+	if (len & (huge - 1))
+		return 0;
+	a = find_room(mm, len + huge, low, lo, hi);
+	more = -a & (huge - 1);
+	/* Top down the end of the room is what is wanted, and so it is where the search was not top down. */
+	return a ? a + (more ? more : huge) : 0;
+}
+
+static fl_va choose(struct fl_mm *mm, const struct wish *w)
+{
+	fl_va hint = fl_page_down(mm, w->hint), top = w->low ? LOW_END : mm->arch->task_size, a = 0;
+
+	if (hint && w->len <= top && hint <= top - w->len)
+		a = fl_index_gap(&mm->index, w->len, hint, hint + w->len, fl_mm_page(mm), false);
+	else if (!hint && w->anonymous)
+		a = find_aligned(mm, w->len, w->low, w->lo, w->hi);
+	return a ? a : find_room(mm, w->len, w->low, w->lo, w->hi);
+}
+
+fl_va fl_mm_choose(struct fl_mm *mm, uint64_t len, fl_va hint)
+{
+	const struct wish w = {.len = len, .hint = hint, .lo = mm->mmap_lo, .hi = mm->mmap_hi, .anonymous = true};
+
+	return choose(mm, &w);
 }
 
 /* Lock the place that the caller names. */
@@ -63,11 +106,14 @@ static int place_fixed(struct fl_change *c, struct fl_task *t, struct mapping *m
 	struct fl_mm *mm = t->mm;
 	int err;
 
+	/* Linux takes an address this high for an error when it looks at what was chosen, and says just that. */
+	if (m->engine && m->addr > -(fl_va)ERRORS)
+		return (int)(int64_t)m->addr;
 	if (m->addr > mm->arch->task_size - m->len)
 		return -FL_ENOMEM;
 	if (m->addr & (fl_mm_page(mm) - 1))
 		return -FL_EINVAL;
-	if (m->engine && m->addr < mm->min_addr)
+	if (m->engine && m->addr < mm->min_addr && !(t->caps & FL_CAP_SYS_RAWIO))
 		return -FL_EPERM;
 	err = fl_change_lock(c, t, mm, m->addr, m->addr + m->len);
 	if (err || !(m->flags & FL_MAP_FIXED_NOREPLACE) || FL_BUG(noreplace_replaces) ||
@@ -80,11 +126,16 @@ static int place_fixed(struct fl_change *c, struct fl_task *t, struct mapping *m
 /* Choose a place and lock it. */
 static int place_free(struct fl_change *c, struct fl_task *t, struct mapping *m)
 {
+	struct wish w = {.len = m->len, .hint = fl_page_down(t->mm, m->addr), .lo = m->lo, .hi = m->hi};
 	fl_va a;
 	int err;
 
+	w.low = (m->flags & FL_MAP_32BIT) != 0;
+	w.anonymous = m->engine;
+	if (w.hint && w.hint < t->mm->min_hint)
+		w.hint = t->mm->min_hint;
 	for (;;) {
-		a = choose(t->mm, m);
+		a = choose(t->mm, &w);
 		if (!a)
 			return -FL_ENOMEM;
 		err = fl_change_lock(c, t, t->mm, a, a + m->len);
@@ -96,6 +147,32 @@ static int place_free(struct fl_change *c, struct fl_task *t, struct mapping *m)
 	}
 	m->addr = a;
 	return 0;
+}
+
+/* Pages of [start, end) that are mapped with these flags. */
+static uint64_t pages_within(struct fl_mm *mm, fl_va start, fl_va end, uint64_t flags)
+{
+	struct fl_vma *v;
+	uint64_t bytes = 0;
+
+	for (v = fl_index_find_in(&mm->index, start, end); v; v = fl_index_find_in(&mm->index, v->end, end)) {
+		if ((v->flags & flags) == flags)
+			bytes += (v->end < end ? v->end : end) - (v->start > start ? v->start : start);
+	}
+	return fl_pages(mm, bytes);
+}
+
+/* What is there has room to become m, as far as limits and memory go. */
+static bool room_for(struct fl_mm *mm, const struct mapping *m)
+{
+	fl_va end = m->addr + m->len;
+	uint64_t more = m->len - (pages_within(mm, m->addr, end, 0) << fl_mm_shift(mm));
+
+	if (!fl_mm_may_expand(mm, m->vm_flags, more))
+		return false;
+	if (!(m->vm_flags & FL_VM_ACCOUNT))
+		return true;
+	return fl_mm_may_commit(mm, fl_pages(mm, m->len) - pages_within(mm, m->addr, end, FL_VM_ACCOUNT));
 }
 
 /* Put the mapping where it has been placed, over what may be there. */
@@ -110,14 +187,24 @@ static int put_mapping(struct fl_change *c, struct mapping *m)
 		.object = m->object,
 	};
 
-	if (m->engine)
+	if (m->engine) {
+		if ((m->flags & FL_MAP_LOCKED) && !fl_mm_may_lock_any(c->mm, c->task))
+			return -FL_EPERM;
 		put.flags = m->vm_flags |= fl_load(&c->mm->lock_later);
+	}
 	if ((m->vm_flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len))
 		return -FL_EAGAIN;
+	if (m->engine && (m->flags & FL_MAP_TYPE) != FL_MAP_PRIVATE)
+		return -FL_EINVAL;
 	if (fl_mm_hole_past_limit(c->mm, m->addr, end))
 		return -FL_ENOMEM;
-	if ((m->vm_flags & FL_VM_ACCOUNT) && !fl_mm_may_commit(c->mm, fl_pages(c->mm, m->len)))
+	if (!room_for(c->mm, m)) {
+		/* By now Linux has cut what is there, and leaves it in pieces. */
+		fl_change_split(c, m->addr);
+		fl_change_split(c, end);
 		return -FL_ENOMEM;
+	}
+	fl_change_ask(c, m->vm_flags, fl_pages(c->mm, m->len) - pages_within(c->mm, m->addr, end, 0));
 	if (fl_change_prepare(c, m->addr, end, &put))
 		return (put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len) ? -FL_EAGAIN : -FL_ENOMEM;
 	fl_change_mark(c);
@@ -147,7 +234,7 @@ static int map(struct fl_task *t, struct mapping *m, fl_va *out)
 		err = place_free(&c, t, m);
 	if (err)
 		return err;
-	err = m->flags & FL_MAP_TYPE ? put_mapping(&c, m) : -FL_EINVAL;
+	err = put_mapping(&c, m);
 	fl_change_unlock(&c);
 	*out = m->addr;
 	return err;
@@ -161,6 +248,8 @@ static uint64_t map_flags(int prot, int flags)
 		f |= FL_VM_GROWSDOWN;
 	if (flags & FL_MAP_LOCKED)
 		f |= FL_VM_LOCKED;
+	if (flags & FL_MAP_SYNC)
+		f |= FL_VM_SYNC; /* of no meaning here, but mappings without it are others */
 	return f;
 }
 
@@ -178,7 +267,8 @@ int fl_mmap(struct fl_task *t, fl_va addr, uint64_t len, int prot, int flags, fl
 	};
 	int type = flags & FL_MAP_TYPE, err;
 
-	if (!(flags & FL_MAP_ANONYMOUS) || (flags & FL_MAP_HUGETLB) || (type && type != FL_MAP_PRIVATE))
+	if (!(flags & FL_MAP_ANONYMOUS) || (flags & FL_MAP_HUGETLB) || type == FL_MAP_SHARED ||
+	    type == FL_MAP_DROPPABLE)
 		return -FL_ENODEV;
 	if (flags & FL_MAP_STACK)
 		m.vm_flags |= FL_VM_NOHUGEPAGE;

@@ -38,16 +38,18 @@ static bool config_ok(const struct fl_mm_config *c, const struct fl_arch *arch)
 	if (!c->frames || fl_frames_page_shift(c->frames) != arch->geometry.page_shift || !arch_ok(arch))
 		return false;
 	below = ((fl_va)1 << arch->geometry.page_shift) - 1;
-	if ((c->brk | c->mmap_lo | c->mmap_hi | c->min_addr) & below)
+	if (((c->spare_lo | c->spare_hi) & below) || c->spare_lo > c->spare_hi || c->spare_hi > arch->task_size)
+		return false;
+	if ((c->brk | c->mmap_lo | c->mmap_hi | c->min_addr | c->min_hint) & below)
 		return false;
 	return c->mmap_lo <= c->mmap_hi && c->mmap_hi <= arch->task_size && c->brk <= arch->task_size &&
-	       c->min_addr <= arch->task_size && c->max_maps <= FL_INDEX_MAX / 2;
+	       c->min_addr <= arch->task_size && c->min_hint <= arch->task_size && c->max_maps <= FL_INDEX_MAX / 2;
 }
 
 /* In whole pages, as Linux compares them. A word, so that it can change at any time; no counter gets past it. */
 static uintptr_t limit_pages(const struct fl_mm *mm, uint64_t bytes)
 {
-	uint64_t pages = fl_pages(mm, bytes);
+	uint64_t pages = bytes == FL_LIMIT_ZERO ? 0 : fl_pages(mm, bytes);
 
 	return !bytes || pages >= FL_NO_LIMIT ? FL_NO_LIMIT : (uintptr_t)pages;
 }
@@ -57,6 +59,7 @@ void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t mem
 	fl_store(&mm->limit_as, limit_pages(mm, as));
 	fl_store(&mm->limit_data, limit_pages(mm, data));
 	fl_store(&mm->limit_memlock, limit_pages(mm, memlock));
+	fl_store(&mm->limit_no_locks, memlock == FL_LIMIT_ZERO);
 	fl_store(&mm->limit_stack, limit_pages(mm, stack));
 }
 
@@ -93,6 +96,10 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 	mm->anon.ops = &fl_anon_ops;
 	fl_index_init(&mm->index, (uint64_t)STACK_GUARD_PAGES << arch->geometry.page_shift);
 	mm->min_addr = c->min_addr ? c->min_addr : arch->first_user;
+	mm->spare_lo = c->spare_lo;
+	mm->spare_hi = c->spare_hi;
+	mm->min_hint = c->min_hint ? c->min_hint : mm->min_addr;
+	mm->memory = c->memory ? c->memory >> arch->geometry.page_shift : fl_frames_total(c->frames);
 	mm->mmap_lo = c->mmap_hi ? c->mmap_lo : arch->first_user;
 	mm->mmap_hi = c->mmap_hi ? c->mmap_hi : arch->task_size;
 	if (mm->mmap_lo < mm->min_addr)

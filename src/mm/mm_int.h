@@ -28,16 +28,19 @@ struct fl_mm {
 	struct fl_tables tables;
 	struct fl_index index;
 	struct fl_range_lock ranges;
-	struct fl_object anon;            /* (i) the object of its anonymous memory; not counted */
-	fl_va mmap_lo, mmap_hi, min_addr; /* (i) */
-	uint64_t max_maps;                /* (i) */
+	struct fl_object anon;                      /* (i) the object of its anonymous memory; not counted */
+	fl_va mmap_lo, mmap_hi, min_addr, min_hint; /* (i) */
+	fl_va spare_lo, spare_hi;                   /* (i) where to look when there is no room in mmap_lo to mmap_hi */
+	uint64_t memory;                            /* (i) pages */
+	uint64_t max_maps;                          /* (i) */
 	uintptr_t limit_as, limit_data, limit_memlock, limit_stack; /* (a) pages; FL_NO_LIMIT */
-	fl_va brk_start;                                            /* (i) */
-	uintptr_t brk_size;                                         /* (a; b to write) bytes of heap */
-	uintptr_t total_pages;                                      /* (a) of engine and foreign VMAs */
-	uintptr_t data_pages;                                       /* (a) of private writable VMAs that are no stack */
-	uintptr_t locked_pages;                                     /* (a) */
-	uint32_t next_anon_id;                                      /* (a) */
+	uint32_t limit_no_locks; /* (a) RLIMIT_MEMLOCK is 0, which forbids to lock at all */
+	fl_va brk_start;         /* (i) */
+	uintptr_t brk_size;      /* (a; b to write) bytes of heap */
+	uintptr_t total_pages;   /* (a) of engine and foreign VMAs */
+	uintptr_t data_pages;    /* (a) of private writable VMAs that are no stack */
+	uintptr_t locked_pages;  /* (a) */
+	uint32_t next_anon_id;   /* (a) */
 	uint32_t lock_later; /* (a; r of everything to write) VMA flags that mlockall gives to what is yet to come */
 	uint32_t unmerged;   /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
 	struct fl_rcu_head rcu;
@@ -109,7 +112,9 @@ struct fl_change {
 	uint64_t gone;                /* how many those are that it replaces */
 	struct fl_vma *old;           /* they, chained, from the mark on */
 	uint64_t total, data, locked; /* what the step adds to the counts, modulo 2^64 */
-	struct fl_vma *stock;         /* set aside by fl_change_stock */
+	/* Pages for which limit_as, and limit_data, must have room: Linux asks for others than it counts. See fl_change_ask */
+	uint64_t ask_total, ask_data;
+	struct fl_vma *stock; /* set aside by fl_change_stock */
 	struct fl_index_reserve reserve;
 };
 
@@ -123,13 +128,18 @@ void fl_change_unlock(struct fl_change *c);
  * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or
  * nothing if NULL.
  * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past
- * limit_as, limit_data or limit_memlock. The limit on the number of maps is the caller's to check: Linux has a different one in every
- * call.
+ * limit_memlock, or past limit_as or limit_data where fl_change_ask was called. The limit on the number of maps is the
+ * caller's to check: Linux has a different one in every call.
  */
 FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put);
+/* The next step needs room for so many pages of a VMA with these flags, in limit_as and limit_data; it may count others. */
+void fl_change_ask(struct fl_change *c, uint64_t vm_flags, uint64_t pages);
 void fl_change_mark(struct fl_change *c);
 void fl_change_commit(struct fl_change *c);
 void fl_change_abort(struct fl_change *c);
+
+/* A step by itself: the VMA over va becomes two there, as alike as they are. Without memory for it nothing happens. */
+void fl_change_split(struct fl_change *c, fl_va va);
 
 /*
  * A second change under the lock of another, whose one prepare, of a place where nothing is mapped, cannot fail: its
@@ -192,9 +202,14 @@ FL_MUST_CHECK int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end
  */
 FL_MUST_CHECK bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end);
 
+/* An address for len bytes of anonymous memory, as mmap would choose it; at hint if there is room (0: no hint). 0: none. */
+fl_va fl_mm_choose(struct fl_mm *mm, uint64_t len, fl_va hint);
+
 /* The VMA flags of prot; and RLIMIT checks that are made before a change. src/mm/map.c */
 uint64_t fl_prot_flags(int prot);
 FL_MUST_CHECK bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes);
+/* May it lock at all? */
+FL_MUST_CHECK bool fl_mm_may_lock_any(const struct fl_mm *mm, const struct fl_task *t);
 /* Would so many bytes more, of a VMA with these flags, stay within limit_as and limit_data? */
 FL_MUST_CHECK bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes);
 /* Heuristic overcommit: false if so many pages could never be there. */

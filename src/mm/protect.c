@@ -31,6 +31,9 @@ static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_
 	if (flags == v->flags)
 		return 0;
 	if (flags & FL_VM_WRITE) {
+		/* Room for data is asked for where memory becomes data, and only where the address space has room. */
+		if (!fl_mm_may_expand(c->mm, flags, end - start) && fl_mm_may_expand(c->mm, v->flags, end - start))
+			return -FL_ENOMEM;
 		if (!(v->flags & (FL_VM_ACCOUNT | FL_VM_WRITE | FL_VM_SHARED | FL_VM_NORESERVE | FL_VM_FOREIGN))) {
 			if (!fl_mm_may_commit(c->mm, fl_pages(c->mm, end - start)))
 				return -FL_ENOMEM;

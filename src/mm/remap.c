@@ -103,6 +103,7 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
 		.anon_id = fl_load(&v->anon_id),
 	};
 
+	fl_change_ask(&r->change, v->flags, fl_pages(r->mm, put.end - put.start));
 	if (fl_change_prepare(&r->change, put.start, put.end, &put))
 		return -FL_ENOMEM;
 	fl_change_mark(&r->change);
@@ -143,7 +144,7 @@ static int resize(struct fl_remap *r, bool *again)
 	if (!room_to_move(r->mm, 0))
 		return -FL_ENOMEM;
 	if (!r->placed || !fl_mm_has_room(r->mm, r->to, r->new_len)) {
-		r->to = fl_mm_find_gap(r->mm, r->new_len, r->mm->mmap_lo, r->mm->mmap_hi);
+		r->to = fl_mm_choose(r->mm, r->new_len, 0);
 		r->placed = *again = r->to != 0;
 		return -FL_ENOMEM;
 	}
@@ -153,18 +154,27 @@ static int resize(struct fl_remap *r, bool *again)
 	return err;
 }
 
-/* Move v's part [from, from + len) to to, over what is there. */
+/* Move [from, from + len), part of one VMA, to to, over what is there; what is beyond new_len goes. */
 static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
 {
+	struct fl_mm *mm = r->mm;
+	struct fl_vma *v;
 	int err;
 
-	if (!room_to_move(r->mm, 2))
+	if (!room_to_move(mm, 2))
 		return -FL_ENOMEM;
 	/* From here on as Linux: what was at the target is gone even if the move then fails. */
 	err = fl_mm_unmap_locked(&r->change, to, to + new_len);
+	if (!err && new_len < len)
+		err = shrink(r);
 	if (err)
 		return err;
-	return fl_move(r, fl_mm_vma_at(r->mm, from), from, len, to, new_len);
+	v = fl_mm_vma_at(mm, from);
+	if ((r->flags & FL_MREMAP_DONTUNMAP) && !fl_mm_may_expand(mm, v->flags, len))
+		return -FL_ENOMEM;
+	if (to < mm->min_addr && !(r->task->caps & FL_CAP_SYS_RAWIO))
+		return -FL_EPERM;
+	return fl_move(r, v, from, len < new_len ? len : new_len, to, new_len);
 }
 
 /* The source may be several VMAs when it only moves (Linux from 6.17 on). What is opposite to holes stays. */
@@ -194,13 +204,8 @@ static int move_one(struct fl_remap *r, const struct fl_vma *v)
 
 	if (err)
 		return err;
-	if ((r->flags & FL_MREMAP_DONTUNMAP) && !fl_mm_may_expand(r->mm, v->flags, r->old_len))
-		return -FL_ENOMEM;
 	r->populate = (v->flags & FL_VM_LOCKED) && r->new_len > r->old_len;
-	if (r->new_len >= r->old_len)
-		return move_over(r, r->from, r->old_len, r->to, r->new_len);
-	err = shrink(r);
-	return err ? err : move_over(r, r->from, r->new_len, r->to, r->new_len);
+	return move_over(r, r->from, r->old_len, r->to, r->new_len);
 }
 
 /* FIXED, or DONTUNMAP to where there is room. */
@@ -223,6 +228,7 @@ static int remap_to(struct fl_remap *r)
 static int remap(struct fl_remap *r)
 {
 	bool fixed = (r->flags & FL_MREMAP_FIXED) != 0, again;
+	fl_va hint = r->to;
 	int err;
 
 	if (r->from >= r->mm->arch->task_size)
@@ -231,7 +237,7 @@ static int remap(struct fl_remap *r)
 	do {
 		again = false;
 		if (!fixed && (r->flags & FL_MREMAP_DONTUNMAP)) {
-			r->to = fl_mm_find_gap(r->mm, r->new_len, r->mm->mmap_lo, r->mm->mmap_hi);
+			r->to = fl_mm_choose(r->mm, r->new_len, hint);
 			if (!r->to)
 				return -FL_ENOMEM;
 			r->placed = true;

@@ -60,25 +60,55 @@ static bool inside(struct search *s, const struct fl_index_node *node)
 	return false;
 }
 
+/* A free range, whatever is above it. In an rcu section. */
+static bool search(struct fl_index *x, struct search *s)
+{
+	const struct fl_index_node *root = fl_load_acquire(&x->root);
+	fl_va first, last;
+
+	if (s->hi <= s->lo)
+		return false;
+	if (!root)
+		return fits(s, s->lo, s->hi);
+	first = root->start[0];
+	last = root->end[root->n - 1];
+	if (s->topdown)
+		return fits(s, last, s->hi) || inside(s, root) || fits(s, s->lo, first);
+	return fits(s, s->lo, first) || inside(s, root) || fits(s, last, s->hi);
+}
+
+/*
+ * Does a stack above what was found want it free? Then the search goes on where Linux goes on: top down below all that
+ * the stack wants, whatever lies there; else above the stack.
+ */
+static bool guarded(struct fl_index *x, struct search *s)
+{
+	const struct fl_vma *v = fl_index_find(x, s->found);
+	fl_va free;
+
+	if (!v || !(v->flags & FL_VM_GROWSDOWN))
+		return false;
+	free = v->start > x->guard ? v->start - x->guard : 0;
+	if (free >= s->found + s->len)
+		return false;
+	if (s->topdown)
+		s->hi = free;
+	else
+		s->lo = v->end;
+	return true;
+}
+
 fl_va fl_index_gap(struct fl_index *x, uint64_t len, fl_va lo, fl_va hi, uint64_t align, bool topdown)
 {
 	struct search s = {.len = len, .align = align, .lo = lo ? lo : 1, .hi = hi, .topdown = topdown};
-	const struct fl_index_node *root;
-	fl_va first, last;
 	bool found;
 
-	if (!len || hi <= lo)
+	if (!len)
 		return 0;
 	fl_rcu_read_lock();
-	root = fl_load_acquire(&x->root);
-	if (!root) {
-		found = fits(&s, lo, hi);
-	} else {
-		first = root->start[0];
-		last = root->end[root->n - 1];
-		found = topdown ? fits(&s, last, hi) || inside(&s, root) || fits(&s, lo, first)
-				: fits(&s, lo, first) || inside(&s, root) || fits(&s, last, hi);
-	}
+	do {
+		found = search(x, &s);
+	} while (found && guarded(x, &s));
 	fl_rcu_read_unlock();
 	return found ? s.found : 0;
 }
@@ -97,7 +127,7 @@ static const char *check_vma(struct check *c, const struct fl_index_node *node, 
 		return "index: an empty VMA";
 	if (v->start < c->end)
 		return "index: VMAs overlap or are out of order";
-	if (node->end[i] != v->end || node->start[i] != fl_index_free_below(c->x, v) || node->gap[i])
+	if (node->end[i] != v->end || node->start[i] != v->start || node->gap[i])
 		return "index: a leaf's slot differs from its VMA";
 	c->end = v->end;
 	c->count++;

@@ -213,9 +213,9 @@ static bool step(struct path *p, uint32_t k, uint32_t h, int dir)
 	return true;
 }
 
-static struct slot slot_of_vma(const struct fl_index *x, struct fl_vma *v)
+static struct slot slot_of_vma(struct fl_vma *v)
 {
-	return (struct slot){.start = fl_index_free_below(x, v), .end = v->end, .p = v};
+	return (struct slot){.start = v->start, .end = v->end, .p = v};
 }
 
 static struct slot slot_of_node(struct fl_index_node *node)
@@ -359,7 +359,7 @@ static struct fl_index_node *rebuild(struct commit *c, struct fl_vma *const *v, 
 		c->n = 0;
 		append_from(c, c->left.at[k].node, 0, c->left.at[k].i);
 		for (i = 0; !k && i < nv; i++)
-			append(c, slot_of_vma(c->x, v[i]));
+			append(c, slot_of_vma(v[i]));
 		for (i = 0; i < n; i++)
 			append(c, below[i]);
 		/*
@@ -376,7 +376,7 @@ static struct fl_index_node *rebuild(struct commit *c, struct fl_vma *const *v, 
 		retire_window(c, i);
 	if (!c->height) {
 		for (i = 0; i < nv; i++)
-			append(c, slot_of_vma(c->x, v[i]));
+			append(c, slot_of_vma(v[i]));
 	}
 	return make_root(c, k);
 }

@@ -6,8 +6,7 @@
  * A node has up to FANOUT slots in order of address. Slot i covers [start[i], end[i]): of a VMA in a leaf, of a whole
  * subtree above. Searches go by end alone: the first slot that ends above va is the only one that can hold va or what
  * follows it.
- * start[i] is where free space below slot i ends, the guard of a GROWSDOWN VMA included; gap[i] is the largest
- * free range inside slot i. Every node but the root has at least MIN slots.
+ * start[i] is where slot i begins; gap[i] is the largest free range inside slot i. Every node but the root has at least MIN slots.
  */
 #ifndef FL_VMA_NODE_H
 #define FL_VMA_NODE_H
@@ -45,13 +44,6 @@ static inline uint64_t fl_index_node_gap(const struct fl_index_node *node)
 			gap = node->start[i] - node->end[i - 1];
 	}
 	return gap;
-}
-
-static inline fl_va fl_index_free_below(const struct fl_index *x, const struct fl_vma *v)
-{
-	if (!(v->flags & FL_VM_GROWSDOWN))
-		return v->start;
-	return v->start > x->guard ? v->start - x->guard : 0;
 }
 
 #endif

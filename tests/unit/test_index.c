@@ -163,31 +163,45 @@ static void replacements_agree_with_an_array(void **state)
 	}
 }
 
-/* Is [a, a + len) free, the guards included, which reach down to the next VMA at most? */
 static bool is_free(fl_va a, uint64_t len)
 {
 	for (unsigned i = 0; i < count; i++) {
-		fl_va start = model[i]->start;
-
-		if (model[i]->flags & FL_VM_GROWSDOWN)
-			start = start > GUARD ? start - GUARD : 0;
-		if (i && start < model[i - 1]->end)
-			start = model[i - 1]->end;
-		if (start < a + len && a < model[i]->end)
+		if (model[i]->start < a + len && a < model[i]->end)
 			return false;
 	}
 	return true;
 }
 
+/* The stack that wants some of the free range [a, a + len) for its guard, or NULL. */
+static const struct fl_vma *whose_guard(fl_va a, uint64_t len)
+{
+	for (unsigned i = 0; i < count; i++) {
+		fl_va start = model[i]->start;
+
+		if (start < a)
+			continue;
+		start = start > GUARD ? start - GUARD : 0;
+		return (model[i]->flags & FL_VM_GROWSDOWN) && start < a + len ? model[i] : NULL;
+	}
+	return NULL;
+}
+
+/* Linux's way: what a guard is in is given up with all up to the stack, or down to where the guard begins. */
 static fl_va model_gap(uint64_t len, fl_va lo, fl_va hi, bool topdown)
 {
-	if (hi < lo + len)
-		return 0;
-	for (fl_va i = 0; i <= (hi - lo - len) / UNIT; i++) {
-		fl_va a = topdown ? hi - len - i * UNIT : lo + i * UNIT;
+	const struct fl_vma *stack;
+	fl_va a;
 
-		if (a && is_free(a, len))
+	for (a = topdown ? hi - len : lo; hi >= lo + len && a >= lo && a <= hi - len;
+	     a = topdown ? a - UNIT : a + UNIT) {
+		if (!a || !is_free(a, len))
+			continue;
+		stack = whose_guard(a, len);
+		if (!stack)
 			return a;
+		if (topdown)
+			return stack->start > GUARD ? model_gap(len, lo, stack->start - GUARD, true) : 0;
+		return model_gap(len, stack->end, hi, false);
 	}
 	return 0;
 }
