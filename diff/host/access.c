@@ -141,12 +141,17 @@ static _Noreturn void die(int signo, const siginfo_t *info, uint64_t rip)
 		FL_KERN_CALL1(SYS_exit_group, 1);
 }
 
-/* Did fetching itself fail? An address that is none to the processor is a protection fault, told at the target. */
+/*
+ * Did fetching itself fail? An address that is none to the processor is a protection fault; some tell it where the jump is, some at
+ * its target.
+ */
 static bool fetch_failed(const struct fl_kern_slot *slot, int signo, const greg_t *r)
 {
-	if ((signo != SIGSEGV && signo != SIGBUS) || (uint64_t)r[REG_RIP] != slot->fetch_at)
+	if (signo != SIGSEGV && signo != SIGBUS)
 		return false;
-	return r[REG_TRAPNO] == TRAP_PAGE_FAULT && (r[REG_ERR] & ERR_FETCH);
+	if (!slot->fetch_traps)
+		return true;
+	return (uint64_t)r[REG_RIP] == slot->fetch_at && r[REG_TRAPNO] == TRAP_PAGE_FAULT && (r[REG_ERR] & ERR_FETCH);
 }
 
 static void on_fault(int signo, siginfo_t *info, void *context)
@@ -165,8 +170,7 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	} else if (slot->fetch_sp) {
 		if (signo == SIGTRAP && rip == slot->fetch_at && !slot->fetch_traps++)
 			return;
-		/* The `ret` into an address that is none faults where it stands. */
-		if (fetch_failed(slot, signo, r) || (signo == SIGSEGV && !slot->fetch_traps))
+		if (fetch_failed(slot, signo, r))
 			note_signal(slot, signo, info);
 		leave_fetch(slot, u);
 	} else {
@@ -271,26 +275,28 @@ static void store(const struct fl_kern_order *o)
 	}
 }
 
-static uint64_t fetch(struct fl_kern_slot *slot, unsigned actor)
+static void fetch(struct fl_kern_slot *slot, unsigned actor)
 {
 	slot->fetch_at = slot->order.arg[0];
 	slot->fetch_traps = 0;
 	fl_kern_fetch(slot->fetch_at, fl_kern_stack(actor) + FL_KERN_PLAYGROUND, &slot->fetch_sp);
-	return 0;
 }
 
 void fl_kern_access(struct fl_kern_slot *slot, unsigned actor)
 {
 	const struct fl_kern_order *o = &slot->order;
+	uint64_t *scratch = (uint64_t *)fl_diff_scratch(actor);
 	uint64_t value = 0;
 
-	if (o->kind == FL_CALL_LOAD)
-		value = load(o, (void *)fl_diff_scratch(actor));
-	else if (o->kind == FL_CALL_STORE)
+	if (o->kind == FL_CALL_LOAD) {
+		value = load(o, scratch);
+		*scratch = value;
+	} else if (o->kind == FL_CALL_STORE) {
 		store(o);
-	else if (o->kind == FL_CALL_ADD)
+	} else if (o->kind == FL_CALL_ADD) {
 		value = o->size == 4 ? fl_kern_add4(o->arg[0], o->value) : fl_kern_add8(o->arg[0], o->value);
-	else
-		value = fetch(slot, actor);
+	} else {
+		fetch(slot, actor);
+	}
 	slot->ret = (int64_t)value;
 }

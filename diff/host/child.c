@@ -87,14 +87,17 @@ static void prepare(struct fl_kern_slot *slot, unsigned actor)
 }
 
 /* A userfaultfd has its own number, whatever the kernel chose. */
-static void move_descriptor(const struct fl_kern_slot *slot)
+static void move_descriptor(struct fl_kern_slot *slot)
 {
 	long to = FL_KERN_UFFD_FD + (long)slot->order.object;
 
-	if (slot->ret < 0 || slot->ret == to)
+	if (slot->ret < 0)
 		return;
+	/* An earlier one stays open, but can be named no more. */
+	FL_KERN_CALL3(SYS_fcntl, to, F_DUPFD_CLOEXEC, FL_KERN_LOST_FD);
 	FL_KERN_CALL3(SYS_dup3, slot->ret, to, O_CLOEXEC);
 	FL_KERN_CALL1(SYS_close, slot->ret);
+	slot->ret = 0;
 }
 
 static void perform(struct fl_kern_slot *slot, unsigned actor)
@@ -160,21 +163,15 @@ static void live(uint64_t actor)
 	}
 }
 
-/* keep: those of the first 32 that stay, as far as they are there. */
-static void cut_capabilities(uint32_t keep, bool all_others)
+static void drop_capabilities(void)
 {
 	struct __user_cap_header_struct h;
 	struct __user_cap_data_struct d[2];
 
 	h.version = _LINUX_CAPABILITY_VERSION_3;
 	h.pid = 0;
-	if (FL_KERN_CALL2(SYS_capget, &h, d))
-		return;
-	d[0].effective &= keep;
-	d[0].permitted &= keep;
-	d[0].inheritable = d[1].inheritable = 0;
-	d[1].effective = all_others ? d[1].effective : 0;
-	d[1].permitted = all_others ? d[1].permitted : 0;
+	d[0].effective = d[0].permitted = d[0].inheritable = 0;
+	d[1].effective = d[1].permitted = d[1].inheritable = 0;
 	FL_KERN_CALL5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	FL_KERN_CALL2(SYS_capset, &h, d);
 }
@@ -187,7 +184,7 @@ static void lead(uint64_t process)
 	struct fl_kern_family *f = &board()->family[process];
 
 	if (!process && board()->unprivileged)
-		cut_capabilities(0, false);
+		drop_capabilities();
 	FL_KERN_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	if (FL_KERN_CALL0(SYS_getppid) != board()->zygote_pid)
 		FL_KERN_CALL1(SYS_exit_group, 0);
@@ -221,15 +218,15 @@ static void clear_layout(uint64_t heap)
 	FL_KERN_CALL5(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &m, sizeof m, 0);
 }
 
-/* Nothing else is near: just below where the kernel begins to look. */
-static uint64_t find_top(void)
+/* Where the kernel puts a page that may lie anywhere, or near hint. 0: nowhere. */
+static uint64_t place_page(uint64_t hint)
 {
-	long at = FL_KERN_CALL6(SYS_mmap, 0, FL_DIFF_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long at = FL_KERN_CALL6(SYS_mmap, hint, FL_DIFF_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at < 0 && at > -4096)
 		return 0;
 	FL_KERN_CALL2(SYS_munmap, at, FL_DIFF_PAGE);
-	return (uint64_t)at + FL_DIFF_PAGE;
+	return (uint64_t)at;
 }
 
 static void serve(void)
@@ -261,10 +258,9 @@ _Noreturn void fl_kern_zygote(const struct fl_kern_drop *drop, uint64_t drops, u
 	/* A compiler's stack protector reads here. */
 	FL_KERN_CALL2(SYS_arch_prctl, SET_THREAD_POINTER, FL_DIFF_SCRATCH + FL_KERN_AREA_THREAD_POINTER);
 	clear_layout(heap);
-	/* Who has it may map below vm.mmap_min_addr. */
-	cut_capabilities(~(1u << CAP_SYS_RAWIO), true);
 	b->heap = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);
-	b->top = find_top();
+	b->top = place_page(0) + FL_DIFF_PAGE;
+	b->low = place_page(FL_DIFF_PAGE);
 	b->zygote_pid = (int32_t)FL_KERN_CALL0(SYS_getpid);
 	atomic_store(&b->error, (int32_t)fl_kern_handlers());
 	atomic_store(&b->zygote, 1);

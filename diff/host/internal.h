@@ -28,6 +28,7 @@
 
 #define FL_KERN_UFFD_FD 100    /* userfaultfd N is moved to descriptor 100 + N, away from what EVENT_FORK gives */
 #define FL_KERN_CARRIER_FD 200 /* carrier of actor N: 200 + N */
+#define FL_KERN_LOST_FD 300    /* from here on: userfaultfds whose number was given to another */
 #define FL_KERN_CARRIER_SIZE FL_DIFF_SCRATCH_SIZE
 #define FL_KERN_STACK 32768ul
 /* An actor's stack, from its lowest address: signal stack, a page that a fetched instruction may use, stack. */
@@ -83,8 +84,8 @@ struct fl_kern_board {
 	_Atomic(int32_t) error;      /* of the zygote: -errno of the last fork */
 	int32_t zygote_pid;
 	uint32_t unprivileged;
-	uint64_t heap;
-	uint64_t top; /* where the zygote was given a page: the kernel's choice is below this */
+	/* what the zygote found out: start of the heap, end of where the kernel chooses, where a low hint is raised to */
+	uint64_t heap, top, low;
 	/* of a process that ended by a signal that no statement explains */
 	_Atomic(uint32_t) death;
 	uint64_t death_at, death_address;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #define SANITIZED false
 #endif
 
+#define LOW 0x1000000u /* a hint that is raised ends up below this */
 #define PAGEMAP_ENTRIES 4096u
 #define READ_PAGES 64u
 #define TEXT_SIZE 65536u
@@ -58,6 +60,7 @@ static int look_at_ground(struct fl_kern *k, char **error)
 {
 	struct fl_ground *g = k->ground;
 	struct utsname name;
+	struct sysinfo info;
 	char path[64], *text;
 	int fd;
 
@@ -77,6 +80,9 @@ static int look_at_ground(struct fl_kern *k, char **error)
 	g->mmap_hi = fl_kern_board(k->area)->top;
 	g->brk = fl_kern_board(k->area)->heap;
 	g->min_addr = read_number("/proc/sys/vm/mmap_min_addr", 65536);
+	g->min_hint = fl_kern_board(k->area)->low < LOW ? fl_kern_board(k->area)->low : g->min_addr;
+	if (!sysinfo(&info))
+		g->memory = (info.totalram + info.totalswap) * info.mem_unit;
 	g->max_maps = read_number("/proc/sys/vm/max_map_count", 65530);
 	g->unprivileged_uffd = (unsigned)read_number("/proc/sys/vm/unprivileged_userfaultfd", 1);
 	g->root = has_capability(CAP_SYS_PTRACE) && has_capability(CAP_IPC_LOCK);
