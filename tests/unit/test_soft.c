@@ -105,6 +105,31 @@ static void access_at_the_end_of_addresses_is_refused(void **state)
 	assert_int_equal(fl_vcpu_load(&w.cpu, end - 7, &value, 8), FL_FAULT_BAD_AREA);
 	assert_int_equal(w.cpu.fault.addr, end);
 	assert_int_equal(fl_vcpu_load(&w.cpu, UINT64_MAX - 2, &value, 8), FL_FAULT_BAD_AREA);
+	assert_int_equal(w.cpu.fault.addr, UINT64_MAX - 2);
+}
+
+/* Between the lower and the upper half of all addresses there is nothing that could be looked up. */
+static void access_between_the_halves_traps_without_an_address(void **state)
+{
+	const fl_va low = (fl_va)1 << 47, high = -low;
+	const fl_va bad[] = {low, low - 1, low - 7, low + 5, high - 8, high - 1},
+		    good[] = {low - 8, high, UINT64_MAX - 7};
+	uint64_t value = 0;
+
+	(void)state;
+	for (size_t i = 0; i < FL_ARRAY_LEN(bad); i++) {
+		assert_int_equal(fl_vcpu_load(&w.cpu, bad[i], &value, 8), FL_FAULT_BAD_AREA);
+		assert_int_equal(fl_vcpu_store(&w.cpu, bad[i], &value, 8), FL_FAULT_BAD_AREA);
+		assert_int_equal(w.cpu.fault.si_code, FL_SI_KERNEL);
+		assert_int_equal(w.cpu.fault.addr, 0);
+	}
+	for (size_t i = 0; i < FL_ARRAY_LEN(good); i++) {
+		assert_int_equal(fl_vcpu_load(&w.cpu, good[i], &value, 8), FL_FAULT_BAD_AREA);
+		assert_int_equal(w.cpu.fault.si_code, FL_SEGV_MAPERR);
+		assert_int_equal(w.cpu.fault.addr, good[i]);
+	}
+	assert_int_equal(fl_vcpu_fetch(&w.cpu, low - 1, &value, 1), FL_FAULT_BAD_AREA);
+	assert_int_equal(w.cpu.fault.si_code, FL_SEGV_MAPERR);
 }
 
 static void tlb_forgets_what_is_taken_away(void **state)
@@ -397,6 +422,7 @@ int main(void)
 		TEST(store_touches_nothing_else),
 		TEST(access_over_two_pages_is_all_or_nothing),
 		TEST(access_at_the_end_of_addresses_is_refused),
+		TEST(access_between_the_halves_traps_without_an_address),
 		TEST(tlb_forgets_what_is_taken_away),
 		TEST(pages_that_share_a_tlb_entry_are_told_apart),
 		TEST(first_write_marks_the_page_dirty),
