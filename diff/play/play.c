@@ -272,6 +272,19 @@ static enum fl_play_verdict begin(struct fl_play_own *o, unsigned *begun)
 	return FL_PLAY_AGREE;
 }
 
+/* What the program has broken on a side for good shows when it has ended. */
+static enum fl_play_verdict look_for_damage(struct fl_play_own *o, unsigned sides, enum fl_play_verdict verdict)
+{
+	for (unsigned side = 0; side < sides; side++) {
+		struct fl_side *x = o->side[side];
+		const char *what = x->ops->broken ? x->ops->broken(x) : NULL;
+
+		if (what)
+			return broken(o, x->ops->name, strdup(what));
+	}
+	return verdict;
+}
+
 enum fl_play_verdict fl_play_run(struct fl_play *p, const struct fl_scenario *s)
 {
 	struct fl_play_own *o = fl_play_own(p);
@@ -288,5 +301,7 @@ enum fl_play_verdict fl_play_run(struct fl_play *p, const struct fl_scenario *s)
 		verdict = do_all(o, &ruled);
 	for (unsigned side = 0; side < begun; side++)
 		o->side[side]->ops->end(o->side[side]);
+	if (verdict != FL_PLAY_BROKEN)
+		verdict = look_for_damage(o, begun, verdict);
 	return verdict == FL_PLAY_AGREE && ruled ? FL_PLAY_RULED : verdict;
 }

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plays: statements of several calls, results, rules, sides that break, programs that are very long; and how values are written.
+ *
+ * No locks: one thread.
+ */
+#include "diff_fake.h"
+
+/* A statement of several calls: no further than it goes well. */
+static void test_several_calls(void **state)
+{
+	(void)state;
+	load("map A\nuffd U missing A\n");
+	say_both(2, 0, FL_ANSWER_DONE, 3);
+	say_both(3, 0, FL_ANSWER_DONE, -FL_EINVAL);
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_KERNEL].issued, 3);
+	check_report("\n"
+		     "                            engine  kernel\n"
+		     "  1  map A                  0       0\n"
+		     "  2  uffd U missing A       EINVAL  EINVAL\n");
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	say(FL_KERNEL, 3, 0, FL_ANSWER_DONE, -FL_EPERM);
+	check_differ(1, FL_FACT_RETURN, "uffd anon answer: engine EINVAL kernel EPERM");
+}
+
+/* What a statement names that is an error is done on neither side. */
+static void test_result_is_error(void **state)
+{
+	(void)state;
+	load("thread main\nmain: p = mmap any pages=1\nmain: store p 1\nmain: mprotect 0x200000000000 prot=r\n");
+	say_both(1, 0, FL_ANSWER_DONE, -FL_ENOMEM);
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_ENGINE].issued, 2);
+	assert_int_equal(play->steps, 2);
+}
+
+static void test_result_is_place(void **state)
+{
+	struct fl_answer *a;
+
+	(void)state;
+	load("thread main\nmain: p = mmap any pages=1\nmain: load p+16\n");
+	say_both(1, 0, FL_ANSWER_DONE, 0x7ffff7000000);
+	a = say(FL_ENGINE, 2, 0, FL_ANSWER_DONE, 0);
+	a->signo = 7;
+	a->si_code = FL_BUS_ADRERR;
+	a->sig_addr = 0x7ffff7000010;
+	check_differ(1, FL_FACT_RETURN, "load anon answer: engine SIGBUS ADRERR kernel 0");
+	check_report("load p+16: engine SIGBUS ADRERR p+0x10, kernel 0\n"
+		     "\n"
+		     "                                      engine                kernel\n"
+		     "  2  main: p = mmap any pages=1       p                     p\n"
+		     "> 3  main: load p+16                  SIGBUS ADRERR p+0x10  0\n");
+}
+
+static bool pretends_seven(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_fact *e,
+			   const struct fl_fact *h)
+{
+	return s && st && e && h && e->value == 7;
+}
+
+static void test_rules(void **state)
+{
+	const struct fl_rule rule[] = {
+		{"other-op", FL_SC_MUNMAP, FL_DIFF_KINDS, FL_FACT_FIELDS, NULL, false, "no"},
+		{"other-kind", FL_SC_OPS, FL_DIFF_KIND_STACK, FL_FACT_FIELDS, NULL, false, "no"},
+		{"other-field", FL_SC_OPS, FL_DIFF_KINDS, FL_FACT_HASH, NULL, false, "no"},
+		{"seven", FL_SC_MPROTECT, FL_DIFF_KIND_ANON, FL_FACT_RETURN, pretends_seven, false, "yes"},
+	};
+
+	(void)state;
+	play->rules = rule;
+	play->rules_count = 4;
+	play->cover = &cover;
+	say(FL_ENGINE, 5, MAIN, FL_ANSWER_DONE, 7);
+	check_run(FL_PLAY_RULED);
+	assert_int_equal(play->rule, 3);
+	assert_int_equal(cover.ruled[3], 1);
+	assert_int_equal(cover.ruled[0] + cover.ruled[1] + cover.ruled[2], 0);
+	check_report("\n"
+		     "                                          engine  kernel\n"
+		     "  4  main: e1 = mmap W[0:4] prot=rw       0       0\n"
+		     "  5  main: e2 = open U nonblock           0       0\n"
+		     "  6  other: r1 = load W[1]+8              0       0\n"
+		     "  7  main: e3 = copy U W[1] fill=0x77     0       0\n"
+		     "~ 8  main: e4 = mprotect W[1] prot=0x3    7       0  (rule seven)\n");
+
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	fake[FL_ENGINE].said[0].answer.ret = 8;
+	check_differ(4, FL_FACT_RETURN, "mprotect anon answer: engine n kernel 0");
+}
+
+/* What a rule allows hides nothing else, unless it ends the program. */
+static void test_rule_and_difference(void **state)
+{
+	struct fl_rule rule = {"first", FL_SC_MMAP, FL_DIFF_KINDS, FL_FACT_RETURN, NULL, false, "because"};
+
+	(void)state;
+	play->rules = &rule;
+	play->rules_count = 1;
+	say(FL_ENGINE, 1, MAIN, FL_ANSWER_DONE, 1);
+	say(FL_ENGINE, 5, MAIN, FL_ANSWER_DONE, 1);
+	check_differ(4, FL_FACT_RETURN, "mprotect anon answer: engine 1 kernel 0");
+
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	rule.ends = true;
+	check_run(FL_PLAY_RULED);
+	assert_int_equal(fake[FL_KERNEL].issued, 1);
+}
+
+static void test_broken(void **state)
+{
+	(void)state;
+	fake[FL_KERNEL].refuses = true;
+	check_run(FL_PLAY_BROKEN);
+	assert_string_equal(play->text, "kernel: it has no room");
+	fake[FL_KERNEL].refuses = false;
+	fake[FL_ENGINE].fails_at = 2;
+	check_run(FL_PLAY_BROKEN);
+	assert_string_equal(play->text, "engine: it fell over");
+	assert_int_equal(play->step, 1);
+	fake[FL_ENGINE].fails_at = 0;
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	fake[FL_ENGINE].broken = "a frame is lost";
+	check_run(FL_PLAY_BROKEN);
+	assert_string_equal(play->text, "engine: a frame is lost");
+	check_report("engine: a frame is lost\n"
+		     "\n"
+		     "                                          engine  kernel\n"
+		     "  4  main: e1 = mmap W[0:4] prot=rw       0       0\n"
+		     "  5  main: e2 = open U nonblock           0       0\n"
+		     "  6  other: r1 = load W[1]+8              0       0\n"
+		     "  7  main: e3 = copy U W[1] fill=0x77     0       0\n"
+		     "  8  main: e4 = mprotect W[1] prot=0x3    0       0\n");
+}
+
+/* A program with more facts than are kept: the last ones are, and a difference is among them. */
+static void test_long_program(void **state)
+{
+	size_t n = 6000, room = n * 16 + 100;
+	char *of = malloc(room);
+	size_t at;
+
+	(void)state;
+	assert_non_null(of);
+	at = (size_t)snprintf(of, room, "place W pages=16\nthread main\n");
+	for (size_t i = 0; i < n; i++)
+		at += (size_t)snprintf(of + at, room - at, "main: munmap W\n");
+	load(of);
+	free(of);
+	say(FL_ENGINE, 5990, 0, FL_ANSWER_DONE, -FL_EINVAL);
+	check_differ(5989, FL_FACT_RETURN, "munmap anon answer: engine EINVAL kernel 0");
+	assert_true(play->facts[FL_ENGINE]->n <= FL_FACTS_MAX);
+}
+
+static void test_values(void **state)
+{
+	static const struct {
+		enum fl_fact_field field;
+		uint64_t value;
+		const char *text;
+	} known[] = {
+		{FL_FACT_RETURN, 0, "0"},
+		{FL_FACT_RETURN, (uint64_t)-FL_EINVAL, "EINVAL"},
+		{FL_FACT_RETURN, (uint64_t)-25, "ENOTTY"},
+		{FL_FACT_RETURN, 9000, "9000"},
+		{FL_FACT_RETURN, W + 3 * PAGE + 16, "W[3]+0x10"},
+		{FL_FACT_RETURN, W + 16 * PAGE, "W[16]"},
+		{FL_FACT_RETURN, W + 17 * PAGE, "0x200000019000"},
+		{FL_FACT_SIGNAL, 11, "SIGSEGV"},
+		{FL_FACT_STATE, FL_ANSWER_ASLEEP, "asleep"},
+		{FL_FACT_MAP_PROT, FL_PROT_READ | FL_PROT_EXEC, "r-x"},
+		{FL_FACT_MAP_KIND, FL_MAP_IS_SHARED | 8192, "shared offset 0x2000"},
+		{FL_FACT_MAP_KIND, FL_MAP_IS_STACK, "private [stack]"},
+		{FL_FACT_PAGE, FL_PAGE_SWAPPED | FL_PAGE_UFFD_WP, "swapped uffd-wp"},
+		{FL_FACT_PAGE, FL_PAGE_GUARD | 64, "guard 0x40"},
+		{FL_FACT_VMFLAGS, FL_VM_READ | FL_VM_WIPEONFORK, "rd wf"},
+		{FL_FACT_HASH, 0, "zeros"},
+		{FL_FACT_ALIVE, 0, "gone"},
+	};
+	char buf[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct fl_fact f = {.field = known[i].field, .value = known[i].value};
+
+		assert_int_equal(fl_report_value(buf, sizeof(buf), program, &f), strlen(known[i].text));
+		assert_string_equal(buf, known[i].text);
+	}
+	for (unsigned f = 0; f < FL_FACT_FIELDS; f++)
+		assert_non_null(fl_report_field((enum fl_fact_field)f));
+	for (unsigned k = 0; k < FL_DIFF_KINDS; k++)
+		assert_non_null(fl_diff_kind_name((enum fl_diff_kind)k));
+}
+
+/* The true rules: each has a name of its own and a reason. */
+static void test_table(void **state)
+{
+	(void)state;
+	assert_true(fl_rules_count <= sizeof(cover.ruled) / sizeof(cover.ruled[0]));
+	for (size_t i = 0; i < fl_rules_count; i++) {
+		assert_non_null(fl_rules[i].name);
+		assert_true(fl_rules[i].reason && strlen(fl_rules[i].reason) > 20);
+		assert_true(fl_rules[i].op != FL_SC_OPS || fl_rules[i].field != FL_FACT_FIELDS);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(fl_rules[i].name, fl_rules[k].name);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PLAY_TEST(test_several_calls),
+		PLAY_TEST(test_result_is_error),
+		PLAY_TEST(test_result_is_place),
+		PLAY_TEST(test_rules),
+		PLAY_TEST(test_rule_and_difference),
+		PLAY_TEST(test_broken),
+		PLAY_TEST(test_long_program),
+		PLAY_TEST(test_values),
+		PLAY_TEST(test_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
