@@ -161,10 +161,12 @@ struct fl_ground {
 	size_t foreigns;
 	struct fl_seen_map foreign[FL_DIFF_MAPS]; /* all that is mapped before a program begins; scratch among it */
 	uint64_t mmap_lo, mmap_hi;                /* where the kernel chooses, top down */
-	uint64_t min_addr;                        /* vm.mmap_min_addr, or 0 if this process may map below */
+	uint64_t min_addr; /* vm.mmap_min_addr: below only who has CAP_SYS_RAWIO may fix a mapping */
+	uint64_t min_hint; /* where a lower hint without FIXED is raised to, for everybody */
+	uint64_t memory;   /* bytes that there are, with swap: what heuristic overcommit goes by */
 	uint64_t brk;                             /* where the heap would begin: nothing is there yet */
 	uint64_t max_maps;
-	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, ... */
+	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */
 	char release[64];           /* uname -r */
 };
@@ -195,6 +197,11 @@ struct fl_side_ops {
 	int64_t (*unread)(struct fl_side *side, unsigned uffd);
 	/* End the world. Sleepers and all. */
 	void (*end)(struct fl_side *side);
+	/*
+	 * After end: what the program has broken on this side for good, for example memory that is not given back. NULL: nothing.
+	 * No op: nobody looks.
+	 */
+	const char *(*broken)(struct fl_side *side);
 	void (*free)(struct fl_side *side);
 };
 struct fl_side {

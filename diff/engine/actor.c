@@ -21,7 +21,7 @@ static void enter(struct fl_engine_actor *a)
 
 	fl_task_init(&a->task, e->frames, fl_engine_process(a)->mm, a->index + 1);
 	if (e->ground.root && !e->unprivileged)
-		a->task.caps = FL_CAP_SYS_PTRACE | FL_CAP_IPC_LOCK;
+		a->task.caps = FL_CAP_SYS_PTRACE | FL_CAP_IPC_LOCK | FL_CAP_SYS_RAWIO;
 	fl_vcpu_init(&a->cpu, &a->task);
 	a->entered = true;
 }

@@ -7,6 +7,8 @@
  *
  * No locks: one OS thread.
  */
+#include <errno.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -114,8 +116,19 @@ static int64_t set_nonblock(struct fl_engine_actor *a, struct fl_engine_file *f,
 	return 0;
 }
 
+/* Off is what it is; it cannot be on. */
+static int64_t set_async(struct fl_engine_actor *a, uint64_t arg)
+{
+	int on;
+
+	if (fl_copy_from_user(&a->task, &on, arg, sizeof(on)))
+		return -FL_EFAULT;
+	return on ? -ENOTTY : 0;
+}
+
 int64_t fl_engine_ioctl(struct fl_engine_actor *a, uint64_t index, uint64_t cmd, uint64_t arg)
 {
+	static const int block = FL_DIFF_PAGE;
 	struct fl_engine_file *f = get(a, index);
 	int64_t ret;
 
@@ -128,6 +141,15 @@ int64_t fl_engine_ioctl(struct fl_engine_actor *a, uint64_t index, uint64_t cmd,
 		break;
 	case FIONBIO:
 		ret = set_nonblock(a, f, arg);
+		break;
+	case FIOASYNC:
+		ret = set_async(a, arg);
+		break;
+	case FIGETBSZ:
+		ret = fl_copy_to_user(&a->task, arg, &block, sizeof(block)) ? -FL_EFAULT : 0;
+		break;
+	case FIOQSIZE:
+		ret = -ENOTTY;
 		break;
 	default:
 		ret = fl_uffd_ioctl(&a->task, f->u, (uint32_t)cmd, arg);

@@ -78,7 +78,9 @@ int fl_engine_make_mm(struct fl_engine *e, struct fl_mm **out)
 		.machine = e,
 		.mmap_lo = g->mmap_lo,
 		.mmap_hi = g->mmap_hi,
-		.min_addr = e->unprivileged && !g->min_addr ? e->mmap_min_addr : g->min_addr,
+		.min_addr = g->min_addr,
+		.min_hint = g->min_hint,
+		.memory = g->memory,
 		.brk = g->brk,
 		.max_maps = g->max_maps,
 	};

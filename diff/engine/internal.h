@@ -57,7 +57,6 @@ struct fl_engine_actor {
 struct fl_engine {
 	struct fl_side side;
 	struct fl_ground ground;
-	uint64_t mmap_min_addr; /* of who may not map below */
 	void *arena;
 	size_t arena_size;
 	struct fl_frames *frames;

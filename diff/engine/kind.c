@@ -30,7 +30,7 @@ enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, 
 	uint64_t end = address + (len ? len : 1);
 	struct fl_vma_info v, first;
 
-	if (end < address || end > fl_arch_x86_64.task_size || address < e->mmap_min_addr)
+	if (end < address || end > fl_arch_x86_64.task_size || address < e->ground.min_addr)
 		return FL_DIFF_KIND_OUTSIDE;
 	if (!mm || !fl_mm_next_vma(mm, address, &first) || first.start >= end)
 		return FL_DIFF_KIND_HOLE;
@@ -43,20 +43,4 @@ enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, 
 			return FL_DIFF_KIND_GAPS;
 	}
 	return v.start == first.start ? kind_of(&first) : FL_DIFF_KIND_MIXED;
-}
-
-const char *fl_diff_kind_name(enum fl_diff_kind kind)
-{
-	static const char *const names[FL_DIFF_KINDS] = {
-		[FL_DIFF_KIND_NOTHING] = "nothing",     [FL_DIFF_KIND_HOLE] = "hole",
-		[FL_DIFF_KIND_ANON] = "anon",           [FL_DIFF_KIND_READONLY] = "readonly",
-		[FL_DIFF_KIND_PROT_NONE] = "prot-none", [FL_DIFF_KIND_LOCKED] = "locked",
-		[FL_DIFF_KIND_STACK] = "stack",         [FL_DIFF_KIND_HEAP] = "heap",
-		[FL_DIFF_KIND_WIPE] = "wipe",           [FL_DIFF_KIND_UFFD] = "uffd",
-		[FL_DIFF_KIND_MIXED] = "mixed",         [FL_DIFF_KIND_GAPS] = "gaps",
-		[FL_DIFF_KIND_OUTSIDE] = "outside",     [FL_DIFF_KIND_SHMEM] = "shmem",
-		[FL_DIFF_KIND_FILE] = "file",           [FL_DIFF_KIND_HUGETLB] = "hugetlb",
-	};
-
-	return kind < FL_DIFF_KINDS ? names[kind] : "?";
 }

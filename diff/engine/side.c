@@ -2,9 +2,9 @@
 /*
  * The engine as a side of the comparison: worlds begin and end, calls are issued, answers are told.
  *
- * One arena serves all programs. It is as large as this machine's memory, which is what Linux's heuristic overcommit goes by; only
+ * One arena serves all programs. It is as large as this machine's memory, so that a program finds in it what it finds there; only
  * what programs touch costs anything. When a program ends nothing of it may be left: a frame more in use than before makes the side
- * useless, and the next begin says so.
+ * useless, and `broken` says so.
  *
  * No locks: one OS thread.
  */
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 
 #include "diff/engine/internal.h"
 
@@ -186,6 +185,11 @@ static void end(struct fl_side *side)
 		fl_engine_break(e, "%lld frames are left over from a program", (long long)(used - e->frames_base));
 }
 
+static const char *broken(struct fl_side *side)
+{
+	return fl_engine_of(side)->broken;
+}
+
 static void free_side(struct fl_side *side)
 {
 	struct fl_engine *e = fl_engine_of(side);
@@ -216,17 +220,15 @@ static const struct fl_side_ops ops = {
 	.pages = fl_engine_pages,
 	.unread = unread,
 	.end = end,
+	.broken = broken,
 	.free = free_side,
 };
 
 static bool make_arena(struct fl_engine *e)
 {
-	struct sysinfo info;
 	int err;
 
-	if (sysinfo(&info))
-		return false;
-	e->arena_size = (size_t)((info.totalram + info.totalswap) * info.mem_unit);
+	e->arena_size = e->ground.memory & ~(FL_DIFF_PAGE - 1);
 	e->arena =
 		mmap(NULL, e->arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (e->arena == MAP_FAILED)
@@ -241,18 +243,6 @@ static bool make_arena(struct fl_engine *e)
 	return true;
 }
 
-static uint64_t read_min_addr(void)
-{
-	unsigned long long value = FL_DIFF_PAGE;
-	FILE *f = fopen("/proc/sys/vm/mmap_min_addr", "re");
-
-	if (f && fscanf(f, "%llu", &value) != 1)
-		value = FL_DIFF_PAGE;
-	if (f)
-		fclose(f);
-	return (value + FL_DIFF_PAGE - 1) & ~(FL_DIFF_PAGE - 1);
-}
-
 struct fl_side *fl_engine_side_new(const struct fl_ground *ground)
 {
 	struct fl_engine *e = calloc(1, sizeof(*e));
@@ -261,7 +251,6 @@ struct fl_side *fl_engine_side_new(const struct fl_ground *ground)
 		return NULL;
 	e->side.ops = &ops;
 	e->ground = *ground;
-	e->mmap_min_addr = read_min_addr();
 	e->scratch = calloc(FL_DIFF_ACTORS, FL_DIFF_SCRATCH_SIZE);
 	e->carrier = calloc(FL_DIFF_ACTORS, FL_ENGINE_CARRIER);
 	for (unsigned i = 0; i < FL_DIFF_ACTORS; i++) {

@@ -9,10 +9,10 @@
 
 #include "diff/engine/internal.h"
 
-/* Flags that are a long in Linux and an int here: bits that would be lost make them wrong as a whole. */
+/* Flags that are a long in Linux and an int here: bits that would be lost become one that is no flag either. */
 static int narrow(uint64_t flags)
 {
-	return flags >> 32 ? -1 : (int)(uint32_t)flags;
+	return (int)(uint32_t)(flags | (flags >> 32 ? 0x40000000u : 0));
 }
 
 /* Nothing may be locked by who has neither the right nor any allowance. */
@@ -45,7 +45,6 @@ static int64_t sys_munmap(struct fl_engine_actor *a, const uint64_t *arg)
 
 static int64_t sys_mprotect(struct fl_engine_actor *a, const uint64_t *arg)
 {
-	/* -1 has GROWSDOWN and GROWSUP, which is wrong too. */
 	return fl_mprotect(&a->task, arg[0], arg[1], narrow(arg[2]));
 }
 
