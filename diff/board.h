@@ -66,8 +66,10 @@ struct fl_run {
 	struct fl_board *board;
 	double seconds;
 	unsigned divergences;
-	bool stopped; /* by a signal, or at too many divergences */
+	uint64_t before; /* programs that were played when the first was found */
+	bool stopped;    /* by a signal, or at too many divergences */
 };
+uint64_t fl_run_programs(const struct fl_run *r);
 void fl_run_progress(const struct fl_run *r, bool last);
 void fl_run_summary(const struct fl_run *r);
 

@@ -92,6 +92,8 @@ static bool hand_on(struct driver *d, const struct fl_found *f)
 		s++;
 	if (s == d->shrinker + SHRINKERS)
 		return false;
+	if (!d->run.before)
+		d->run.before = fl_run_programs(&d->run);
 	s->found = *f;
 	s->out = tmpfile();
 	s->err = tmpfile();
@@ -231,7 +233,7 @@ static void look_at_worker(struct driver *d, unsigned i)
 
 static void stop_if_it_is_time(struct driver *d)
 {
-	bool many = d->run.divergences >= DIVERGENCES_MAX && !d->t->keep_going;
+	bool many = d->run.divergences >= (d->t->first ? 1 : DIVERGENCES_MAX) && !d->t->keep_going;
 
 	if (fl_diff_stop_asked || many)
 		d->run.stopped = true;

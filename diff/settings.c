@@ -31,10 +31,12 @@ static void print_help(FILE *out)
 	      "  --statements N      about how long they are (default 30)\n"
 	      "  --program I         play program I of a run with this --seed alone; --print: only print it\n"
 	      "  --keep-going        do not stop at 20 different divergences\n"
+	      "  --first             stop at the first one, and do not make it small\n"
 	      "  --no-shrink         print divergences as they were found\n"
 	      "  --save DIR          where programs that show a divergence are kept (default: faultline-diff.found)\n"
 	      "  --log FILE          write each program to FILE.J, on the disk, before job J plays it: what a kernel that\n"
 	      "                      goes down leaves behind\n"
+	      "  --json              the summary as one JSON object, on the last line\n"
 	      "  --coverage[=FILE]   print which operations, mappings and results were met; to FILE: as Markdown\n\n"
 	      "Files: every step is looked at as the end of a program is, and what differs is printed side by side\n"
 	      "  -v, --verbose       print all answers, also of programs on which both sides agree\n\n"
@@ -57,6 +59,8 @@ enum {
 	OPT_PROGRAM,
 	OPT_PRINT,
 	OPT_KEEP_GOING,
+	OPT_FIRST,
+	OPT_JSON,
 	OPT_NO_SHRINK,
 	OPT_SAVE,
 	OPT_LOG,
@@ -76,6 +80,8 @@ static const struct option options[] = {
 	{"program", required_argument, NULL, OPT_PROGRAM},
 	{"print", no_argument, NULL, OPT_PRINT},
 	{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+	{"first", no_argument, NULL, OPT_FIRST},
+	{"json", no_argument, NULL, OPT_JSON},
 	{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
 	{"save", required_argument, NULL, OPT_SAVE},
 	{"log", required_argument, NULL, OPT_LOG},
@@ -138,18 +144,18 @@ static int take_focus(struct fl_diff_settings *t)
 	}
 }
 
+/* A table of Markdown; docs/fidelity.md has it. */
 static int list_rules(void)
 {
+	puts("| rule | operation | mapping | what | why |\n| --- | --- | --- | --- | --- |");
 	for (size_t i = 0; i < fl_rules_count; i++) {
 		const struct fl_rule *r = &fl_rules[i];
 
-		printf("%s: %s, %s, %s%s\n\t%s\n", r->name, r->op == FL_SC_OPS ? "any operation" : fl_sc_op_name(r->op),
-		       r->kind == FL_DIFF_KINDS ? "any mapping" : fl_diff_kind_name(r->kind),
-		       r->field == FL_FACT_FIELDS ? "any field" : fl_report_field(r->field),
-		       r->ends ? "; the program ends there" : "", r->reason);
+		printf("| %s | %s | %s | %s | %s%s |\n", r->name, r->op == FL_SC_OPS ? "any" : fl_sc_op_name(r->op),
+		       r->kind == FL_DIFF_KINDS ? "any" : fl_diff_kind_name(r->kind),
+		       r->field == FL_FACT_FIELDS ? "any" : fl_report_field(r->field), r->reason,
+		       r->ends ? "; the program ends there" : "");
 	}
-	if (!fl_rules_count)
-		puts("there is no rule: nothing may differ");
 	return 0;
 }
 
@@ -229,6 +235,12 @@ static int parse_option(struct fl_diff_settings *t, int c)
 	case OPT_KEEP_GOING:
 		t->keep_going = true;
 		return -1;
+	case OPT_FIRST:
+		t->first = t->no_shrink = true;
+		return -1;
+	case OPT_JSON:
+		t->json = true;
+		return -1;
 	case OPT_NO_SHRINK:
 		t->no_shrink = true;
 		return -1;
@@ -253,10 +265,14 @@ static int check(const struct fl_diff_settings *t)
 			     : t->log        ? "--log"
 			     : t->coverage   ? "--coverage"
 			     : t->keep_going ? "--keep-going"
+			     : t->first      ? "--first"
+			     : t->json       ? "--json"
 			     : t->no_shrink  ? "--no-shrink"
 			     : t->save       ? "--save"
 					     : NULL;
 
+	if (t->first && t->keep_going)
+		return usage("--first stops and --keep-going does not: one of them");
 	if (t->verbose && t->quiet)
 		return usage("--verbose prints more and --quiet less: one of them");
 	if (one && !t->seed_set)

@@ -32,6 +32,11 @@ static struct totals add_up(const struct fl_run *r)
 	return t;
 }
 
+uint64_t fl_run_programs(const struct fl_run *r)
+{
+	return add_up(r).programs;
+}
+
 static double share(uint64_t part, uint64_t whole)
 {
 	return whole ? 100 * (double)part / (double)whole : 0;
@@ -74,8 +79,22 @@ static void print_rules(const struct fl_run *r, const struct totals *t)
 	for (size_t i = 0; i < fl_rules_count; i++) {
 		uint64_t hits = atomic_load(&r->board->cover.ruled[i]);
 
-		printf("    %-24s %10" PRIu64 "  %s\n", fl_rules[i].name, hits, fl_rules[i].reason);
+		if (hits || !r->settings->quiet)
+			printf("    %-24s %10" PRIu64 "  %s\n", fl_rules[i].name, hits, fl_rules[i].reason);
 	}
+}
+
+/* Names are words: nothing needs to be escaped. */
+static void print_json(const struct fl_run *r, const struct totals *t)
+{
+	printf("{\"seed\":%" PRIu64 ",\"programs\":%" PRIu64 ",\"statements\":%" PRIu64 ",\"seconds\":%.3f,"
+	       "\"jobs\":%u,\"divergences\":%u,\"divergent_programs\":%" PRIu64 ",\"ruled_programs\":%" PRIu64
+	       ",\"cells\":%zu,\"rules\":{",
+	       r->settings->seed, t->programs, t->statements, r->seconds, r->settings->jobs, r->divergences, t->bad,
+	       t->ruled, fl_cover_cells(&r->board->cover));
+	for (size_t i = 0; i < fl_rules_count; i++)
+		printf("%s\"%s\":%" PRIu64, i ? "," : "", fl_rules[i].name, atomic_load(&r->board->cover.ruled[i]));
+	puts("}}");
 }
 
 static void print_coverage(const struct fl_run *r)
@@ -92,23 +111,34 @@ static void print_coverage(const struct fl_run *r)
 		fl_diff_say("cannot write '%s': %s", path, strerror(errno));
 }
 
-void fl_run_summary(const struct fl_run *r)
+static void print_text(const struct fl_run *r, const struct totals *t)
 {
 	const struct fl_diff_settings *s = r->settings;
-	struct totals t = add_up(r);
 	char options[256];
 
-	printf("%" PRIu64 " programs, %" PRIu64 " statements, in %.1f s: %.0f programs a second\n", t.programs,
-	       t.statements, r->seconds, rate(t.programs, r->seconds));
-	print_rules(r, &t);
+	printf("%" PRIu64 " programs, %" PRIu64 " statements, in %.1f s: %.0f programs a second\n", t->programs,
+	       t->statements, r->seconds, rate(t->programs, r->seconds));
+	print_rules(r, t);
 	printf("  %zu cells of operation, mapping and result were met\n", fl_cover_cells(&r->board->cover));
-	if (s->coverage)
-		print_coverage(r);
-	if (t.bad)
-		printf("  %u divergences, in %" PRIu64 " programs%s\n", r->divergences, t.bad,
-		       r->stopped && !fl_diff_stop_asked ? "; that is enough, --keep-going looks for more" : "");
+	if (t->bad)
+		printf("  %u divergences, in %" PRIu64 " programs, the first after %" PRIu64 "%s\n", r->divergences,
+		       t->bad, r->before,
+		       r->stopped && !s->first && !fl_diff_stop_asked ? "; that is enough, --keep-going looks for more"
+								      : "");
 	else
 		puts("  no divergence");
-	printf("  again: faultline diff --seed %" PRIu64 " --programs %" PRIu64 "%s\n", s->seed, t.programs,
+	printf("  again: faultline diff --seed %" PRIu64 " --programs %" PRIu64 "%s\n", s->seed, t->programs,
 	       fl_diff_settings_again(s, options, sizeof(options)));
+}
+
+void fl_run_summary(const struct fl_run *r)
+{
+	struct totals t = add_up(r);
+
+	if (r->settings->coverage)
+		print_coverage(r);
+	if (r->settings->json)
+		print_json(r, &t);
+	else
+		print_text(r, &t);
 }
