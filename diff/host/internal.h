@@ -174,6 +174,7 @@ struct fl_kern_actor {
 	bool busy;    /* a call is under way in the kernel */
 	bool asleep;  /* it was seen to sleep in it */
 	bool sure;    /* in a userfaultfd: nobody but an actor ends that */
+	bool spins;   /* it got a signal in a call that waits for a page: see settle.c */
 	bool exits;   /* it is about to end, or has */
 	bool gone;    /* it has ended, or was killed */
 	bool absent;  /* setup, where it has nothing to do: no thread */

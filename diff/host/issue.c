@@ -60,7 +60,7 @@ void fl_kern_post(struct fl_kern *k, const struct fl_call *c)
 
 	a->call = *c;
 	a->busy = true;
-	a->asleep = a->sure = false;
+	a->asleep = a->sure = a->spins = false;
 	a->since = 0;
 	a->answer.state = FL_ANSWER_NONE;
 	slot->order.pages = lay_out(k, c);
@@ -99,6 +99,8 @@ static int64_t send_signal(struct fl_kern *k, unsigned to, bool fatal)
 	}
 	if (k->actor[to].absent)
 		return 0;
+	k->actor[to].spins = k->actor[to].busy && k->actor[to].call.kind == FL_CALL_SYSCALL;
+	k->actor[to].since = 0;
 	return syscall(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1) ? -errno : 0;
 }
 

@@ -29,6 +29,7 @@
 /* Seconds after which a sleep that may end by itself is called one that does not. */
 #define PATIENCE 0.02
 #define PATIENCE_EXPECTED 0.002
+#define PATIENCE_SPINNING 0.005
 #define LOOKS 200u
 
 static void open_stat(struct fl_kern *k, unsigned index)
@@ -135,7 +136,7 @@ static void harvest(struct fl_kern *k, unsigned index)
 	struct fl_kern_actor *actor = &k->actor[index];
 	struct fl_answer *a = &actor->answer;
 
-	actor->busy = actor->asleep = actor->sure = false;
+	actor->busy = actor->asleep = actor->sure = actor->spins = false;
 	a->state = FL_ANSWER_DONE;
 	a->ret = slot->ret;
 	a->signo = slot->signo;
@@ -161,6 +162,18 @@ static bool has_ended(struct fl_kern *k, unsigned index)
 	return true;
 }
 
+/*
+ * A signal that is not fatal does not end a wait for a page in the middle of a system call, but it ends its sleep: Linux goes round and
+ * round until the page is there. Nothing shows that but the time it takes.
+ */
+static bool still_spins(struct fl_kern_actor *a)
+{
+	if (a->since == 0)
+		a->since = fl_kern_now();
+	a->asleep = fl_kern_now() - a->since > PATIENCE_SPINNING;
+	return a->asleep;
+}
+
 /* A call under way: has it ended, or does it sleep? */
 static bool is_quiet(struct fl_kern *k, unsigned index, enum fl_answer_state expect)
 {
@@ -173,6 +186,8 @@ static bool is_quiet(struct fl_kern *k, unsigned index, enum fl_answer_state exp
 	/* It may have ended meanwhile, and what it sleeps in now is the wait for the next call. */
 	if (has_ended(k, index))
 		return true;
+	if (state == 'R' && a->spins)
+		return still_spins(a);
 	if (state != 'S' && state != 'D') {
 		a->asleep = a->sure = false;
 		a->since = 0;
@@ -339,6 +354,9 @@ int fl_kern_settle(struct fl_kern *k, unsigned current, enum fl_answer_state exp
 {
 	double start = 0;
 
+	/* Whoever goes round may have been let out by this call. */
+	for (unsigned i = 0; i < k->actors; i++)
+		k->actor[i].since = k->actor[i].spins ? 0 : k->actor[i].since;
 	for (unsigned tries = 0;; tries++) {
 		uint32_t bell = atomic_load(&fl_kern_board(k->area)->bell);
 		/* A call that has just begun has not run yet. */

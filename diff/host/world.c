@@ -71,7 +71,7 @@ static void assign(struct fl_kern *k, const struct fl_scenario *s)
 
 		memset(fl_kern_slot(k->area, a), 0, sizeof(struct fl_kern_slot));
 		actor->process = process_of(s, a);
-		actor->busy = actor->asleep = actor->sure = actor->exits = actor->gone = false;
+		actor->busy = actor->asleep = actor->sure = actor->spins = actor->exits = actor->gone = false;
 		actor->answer.state = FL_ANSWER_NONE;
 		actor->absent = a == s->threads && !s->setups && f->members;
 		if (actor->absent)
@@ -143,17 +143,10 @@ static int wait_until_ready(struct fl_kern *k, char **error)
 	}
 }
 
-int fl_kern_begin(struct fl_side *side, const struct fl_scenario *s, char **error)
+static int start_world(struct fl_kern *k, const struct fl_scenario *s, char **error)
 {
-	struct fl_kern *k = fl_kern_of(side);
 	struct fl_kern_board *b;
 
-	*error = NULL;
-	if (s->threads >= FL_DIFF_ACTORS || s->processes >= FL_DIFF_PROCESSES)
-		return fl_kern_error(error, "%zu threads and %zu forked processes; at most %u and %u can be compared",
-				     s->threads, s->processes, FL_DIFF_THREADS, FL_DIFF_PROCESSES - 1);
-	if (k->running)
-		fl_kern_end(side);
 	if (!fl_kern_zygote_lives(k) && fl_kern_zygote_start(k, error))
 		return -1;
 	b = fl_kern_board(k->area);
@@ -164,8 +157,29 @@ int fl_kern_begin(struct fl_side *side, const struct fl_scenario *s, char **erro
 	if (!wait_until_ready(k, error) && !fl_kern_process_born(k, 0, error))
 		return 0;
 	forget(k);
-	fl_kern_zygote_stop(k); /* and what it has forked dies with it */
 	return -1;
+}
+
+int fl_kern_begin(struct fl_side *side, const struct fl_scenario *s, char **error)
+{
+	struct fl_kern *k = fl_kern_of(side);
+
+	*error = NULL;
+	if (s->threads >= FL_DIFF_ACTORS || s->processes >= FL_DIFF_PROCESSES)
+		return fl_kern_error(error, "%zu threads and %zu forked processes; at most %u and %u can be compared",
+				     s->threads, s->processes, FL_DIFF_THREADS, FL_DIFF_PROCESSES - 1);
+	if (k->running)
+		fl_kern_end(side);
+	if (!start_world(k, s, error))
+		return 0;
+	/* The zygote may have been dying when it was asked: once more, with another. */
+	if (fl_kern_zygote_lives(k)) {
+		fl_kern_zygote_stop(k); /* and what it has forked dies with it */
+		return -1;
+	}
+	free(*error);
+	*error = NULL;
+	return start_world(k, s, error);
 }
 
 /* Children of the zygote that nobody knows. Each look kills what is there. False: there are some. */
