@@ -103,6 +103,8 @@ struct fl_call {
 	unsigned outs;
 	enum fl_out_kind out_kind;
 	/* For who plays a statement of several calls: */
+	uint64_t lacks; /* bits of the 8 bytes at lacks_at that tell of what the engine does not have yet (fl_lacks) */
+	unsigned lacks_at;
 	bool gives; /* the statement's result is made of this call's answer */
 	bool needs; /* it is not done if the call before did not end well */
 };
@@ -164,7 +166,7 @@ struct fl_ground {
 	uint64_t min_addr; /* vm.mmap_min_addr: below only who has CAP_SYS_RAWIO may fix a mapping */
 	uint64_t min_hint; /* where a lower hint without FIXED is raised to, for everybody */
 	uint64_t memory;   /* bytes that there are, with swap: what heuristic overcommit goes by */
-	uint64_t brk;                             /* where the heap would begin: nothing is there yet */
+	uint64_t brk;      /* where the heap would begin: nothing is there yet */
 	uint64_t max_maps;
 	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */
@@ -254,6 +256,19 @@ int fl_lower(const struct fl_scenario *s, const struct fl_sc_statement *st, unsi
 /* What the statement's result is, from the answer of the call that gives it: an error, an address from the window's start, ... */
 int64_t fl_lower_result(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_call *c,
 			const struct fl_answer *a);
+/*
+ * What the engine does not have yet and a structure lists: these bits are left out of the kernel's answer when it is compared, and
+ * of no other. As the engine grows, lines go.
+ */
+struct fl_lack {
+	const char *name;
+	uint64_t cmd; /* of the ioctl */
+	unsigned at;  /* where in its structure */
+	uint64_t bits;
+	const char *reason;
+};
+extern const struct fl_lack fl_lacks[];
+extern const size_t fl_lacks_count;
 /* The memory that a statement is about. False: none. */
 bool fl_lower_range(const struct fl_scenario *s, const struct fl_sc_statement *st, const int64_t *results,
 		    uint64_t *address, uint64_t *len);

@@ -37,13 +37,50 @@ static struct fl_call *add_ioctl(struct fl_lowering *l, uint64_t cmd, uint64_t a
 	return c;
 }
 
-static void show(struct fl_lowering *l, uint64_t at, unsigned n)
+static const struct fl_lack *lack_of(uint64_t cmd)
+{
+	for (size_t i = 0; i < fl_lacks_count; i++)
+		if (fl_lacks[i].cmd == cmd)
+			return &fl_lacks[i];
+	return NULL;
+}
+
+/* The call shows the structure of this ioctl. */
+static void leave_out(struct fl_call *c, uint64_t cmd)
+{
+	const struct fl_lack *lack = lack_of(cmd);
+
+	if (!lack)
+		return;
+	c->lacks = lack->bits;
+	c->lacks_at = lack->at;
+}
+
+static void put(struct fl_lowering *l, uint64_t at, const void *io, unsigned n)
+{
+	struct fl_call *c = fl_lower_carry(l, FL_NR_PREAD64, at, n);
+
+	c->gives = false;
+	c->carried = true;
+	c->ins = n;
+	if (io)
+		memcpy(c->in, io, n);
+}
+
+/*
+ * What the kernel made of a structure in the memory under test. Where it lists what the engine does not have, it is
+ * overwritten afterwards, by io or zeros: or else that would stay, and differ in whatever is made of it later.
+ */
+static void show(struct fl_lowering *l, uint64_t cmd, uint64_t at, const void *io, unsigned n)
 {
 	struct fl_call *c = fl_lower_carry(l, FL_NR_PWRITE64, at, n);
 
 	c->out_kind = FL_OUT_CARRIED;
 	c->outs = n;
 	c->gives = false;
+	leave_out(c, cmd);
+	if (lack_of(cmd))
+		put(l, at, io, n);
 }
 
 static struct fl_call *add_structure(struct fl_lowering *l, uint64_t cmd, const void *io, unsigned n)
@@ -53,18 +90,15 @@ static struct fl_call *add_structure(struct fl_lowering *l, uint64_t cmd, const 
 
 	if (l->st->has_into) {
 		fl_lower_address(l->s, &l->st->into, l->results, &at);
-		c = fl_lower_carry(l, FL_NR_PREAD64, at, n);
-		c->gives = false;
-		c->carried = true;
-		c->ins = n;
-		memcpy(c->in, io, n);
+		put(l, at, io, n);
 		c = add_ioctl(l, cmd, at);
-		show(l, at, n);
+		show(l, cmd, at, io, n);
 		return c;
 	}
 	c = add_ioctl(l, cmd, at);
 	c->ins = c->outs = n;
 	memcpy(c->in, io, n);
+	leave_out(c, cmd);
 	return c;
 }
 
@@ -166,14 +200,16 @@ static void lower_any(struct fl_lowering *l)
 	const struct fl_sc_statement *st = l->st;
 	uint64_t at = fl_diff_scratch(l->actor);
 	unsigned n = structure_size(st->cmd);
+	struct fl_call *c;
 
 	if (st->has_into)
 		fl_lower_address(l->s, &st->into, l->results, &at);
+	c = add_ioctl(l, st->cmd, at);
 	if (st->has_into) {
-		add_ioctl(l, st->cmd, at);
-		show(l, at, n);
+		show(l, st->cmd, at, NULL, n);
 	} else {
-		add_ioctl(l, st->cmd, at)->outs = n;
+		c->outs = n;
+		leave_out(c, st->cmd);
 	}
 }
 

@@ -89,6 +89,12 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 	return true;
 }
 
+/* Faults of accesses and system calls are the program's; those of fork and its like are of whoever carries them out as well. */
+static bool faults_count(const struct fl_call *c)
+{
+	return c->kind <= FL_CALL_FETCH;
+}
+
 static void collect(struct fl_play_own *o, unsigned side)
 {
 	for (unsigned a = 0; a < o->actors; a++) {
@@ -97,7 +103,7 @@ static void collect(struct fl_play_own *o, unsigned side)
 
 		o->side[side]->ops->answer(o->side[side], a, answer);
 		who->state[side] = answer->state;
-		if (answer->state == FL_ANSWER_DONE) {
+		if (answer->state == FL_ANSWER_DONE && who->calls && faults_count(&who->call[who->at])) {
 			who->minor[side] += answer->minor;
 			who->major[side] += answer->major;
 		}

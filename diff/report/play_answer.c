@@ -273,11 +273,12 @@ unsigned fl_report_gives(const struct fl_sc_statement *st, unsigned last)
 const char *fl_report_call_name(const struct fl_sc_statement *st, unsigned call)
 {
 	static const char *const create[] = {"open", "handshake", "register"};
-	static const char *const structure[] = {"structure before", "call", "structure after"};
+	static const char *const structure[] = {"structure before", "call", "structure after", "overwritten"};
+	unsigned in = call + (st->op == FL_SC_IOCTL);
 
 	if (st->op == FL_SC_UFFD)
 		return create[call < 3 ? call : 2];
 	if (in_memory(st))
-		return structure[call + (st->op == FL_SC_IOCTL) < 3 ? call + (st->op == FL_SC_IOCTL) : 2];
+		return structure[in < 4 ? in : 3];
 	return "call";
 }

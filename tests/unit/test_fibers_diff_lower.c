@@ -266,6 +266,17 @@ static void test_structure_in_memory(void **state)
 	assert_int_equal(call[2].outs, 16);
 	assert_int_equal(call[2].out_kind, FL_OUT_CARRIED);
 
+	assert_int_equal(call[2].lacks, 0);
+
+	/* What the engine does not have is left out of the answer, and does not stay in memory. */
+	assert_int_equal(lower("main: open U\nmain: api U arg=W[2]\n"), 4);
+	assert_int_equal(call[2].lacks_at, 8);
+	assert_int_equal(call[2].lacks & FL_UFFD_FEATURE_MOVE, FL_UFFD_FEATURE_MOVE);
+	assert_int_equal(call[2].lacks & FL_UFFD_FEATURE_SIGBUS, 0);
+	check_call(3, 17, 0, W + 10 * PAGE, 24);
+	assert_true(call[3].carried && !call[3].gives);
+	assert_int_equal(word(call[3].in, 0), FL_UFFD_API);
+
 	assert_int_equal(lower("main: open U\nmain: ioctl U cmd=0xc028aa03 arg=W[2]\n"), 2);
 	check_call(0, 16, 0, 0xc028aa03, W + 10 * PAGE);
 	assert_int_equal(call[1].outs, 40);

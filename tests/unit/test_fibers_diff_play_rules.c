@@ -54,6 +54,26 @@ static void test_result_is_place(void **state)
 		     "> 3  main: load p+16                  SIGBUS ADRERR p+0x10  0\n");
 }
 
+/* The kernel may list what the engine does not have yet; not the other way round. */
+static void test_lacks(void **state)
+{
+	struct fl_answer *e, *h;
+
+	(void)state;
+	load("thread main\nmain: open U\nmain: api U\n");
+	e = say(FL_ENGINE, 2, 0, FL_ANSWER_DONE, 0);
+	h = say(FL_KERNEL, 2, 0, FL_ANSWER_DONE, 0);
+	put_word(e, 1, FL_UFFD_FEATURE_SIGBUS);
+	put_word(h, 1, FL_UFFD_FEATURE_SIGBUS | FL_UFFD_FEATURE_MOVE);
+	check_run(FL_PLAY_AGREE);
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	put_word(h, 1, FL_UFFD_FEATURE_MOVE);
+	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
+	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
+	put_word(e, 1, FL_UFFD_FEATURE_MOVE);
+	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
+}
+
 static bool pretends_seven(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_fact *e,
 			   const struct fl_fact *h)
 {
@@ -214,6 +234,7 @@ int main(void)
 		PLAY_TEST(test_several_calls),
 		PLAY_TEST(test_result_is_error),
 		PLAY_TEST(test_result_is_place),
+		PLAY_TEST(test_lacks),
 		PLAY_TEST(test_rules),
 		PLAY_TEST(test_rule_and_difference),
 		PLAY_TEST(test_broken),
