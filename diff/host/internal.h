@@ -34,7 +34,7 @@
 /* An actor's stack, from its lowest address: signal stack, a page that a fetched instruction may use, stack. */
 #define FL_KERN_SIGNAL_STACK (3 * FL_DIFF_PAGE)
 #define FL_KERN_PLAYGROUND (FL_KERN_SIGNAL_STACK + FL_DIFF_PAGE / 2)
-#define FL_KERN_DROPS 256u /* mappings that the zygote drops */
+#define FL_KERN_DROPS 4096u /* mappings that the zygote drops */
 #define FL_KERN_SECONDS 2.0
 
 /* A call as its actor does it. */
