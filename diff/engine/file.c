@@ -243,7 +243,8 @@ int64_t fl_engine_pwrite(struct fl_engine_actor *a, uint64_t buf, uint64_t count
 		if (pos + part > FL_ENGINE_CARRIER)
 			return done ? done : -FL_EPERM;
 		got = part - fl_copy_from_user_nofault(&a->task, fl_engine_carrier(a) + pos, buf, part);
-		if (!got && fl_fault_in_readable(&a->task, buf, part) == part)
+		/* Linux cannot fault in what begins at address 0. */
+		if (!got && (!buf || fl_fault_in_readable(&a->task, buf, part) == part))
 			return done ? done : -FL_EFAULT;
 		buf += got;
 		pos += got;

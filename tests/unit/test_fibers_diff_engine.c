@@ -438,6 +438,11 @@ static void transfers_count_every_byte(void **state)
 	assert_int_equal(carry(SYS_pread64, W - 1, 2).ret, -FL_EFAULT);
 	assert_int_equal(carry(SYS_pread64, 0x7fffffffe000, PAGE + 1).ret, -FL_EFAULT);
 	assert_int_equal(carry(SYS_pwrite64, W, 1ull << 63).ret, -FL_EFAULT);
+	/* A buffer at address 0 must be there already. */
+	assert_int_equal(map(0, 2, RW), 0);
+	assert_int_equal(carry(SYS_pwrite64, 0, 8).ret, -FL_EFAULT);
+	assert_int_equal(carry(SYS_pwrite64, 1, 8).ret, 8);
+	assert_int_equal(carry(SYS_pwrite64, 0, 8).ret, 8);
 	/* The carrier does not grow. */
 	assert_int_equal(map(W, 20, RW), W);
 	assert_int_equal(carry(SYS_pwrite64, W, 20 * PAGE).ret, FL_DIFF_SCRATCH_SIZE);
