@@ -169,6 +169,7 @@ static bool look(struct fl_gen *g)
 
 	if (!s.number && s.bytes && fl_gen_percent(g, 40))
 		s.bytes = FL_DIFF_PAGE;
+	fl_gen_keep_within(g, &s);
 	fl_gen_say(g, "mincore ");
 	fl_gen_say_place(g, &s);
 	if (s.bytes < FL_DIFF_PAGE || s.bytes > FL_DIFF_PAGE || s.at % (int64_t)FL_DIFF_PAGE)
