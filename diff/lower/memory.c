@@ -96,7 +96,8 @@ static void lower_mincore(struct fl_lowering *l)
 
 static void lower_brk(struct fl_lowering *l)
 {
-	struct fl_call *c = fl_lower_syscall(l, FL_NR_BRK, (uint64_t)l->st->pages * FL_DIFF_PAGE, 0, 0);
+	uint64_t more = (uint64_t)l->st->pages * FL_DIFF_PAGE + (l->st->has_bytes ? l->st->bytes : 0);
+	struct fl_call *c = fl_lower_syscall(l, FL_NR_BRK, more, 0, 0);
 
 	c->how[0] = FL_ARG_BRK;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diff/lower/internal.h"
 #include "diff/play/internal.h"
 
 struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host)
@@ -89,10 +90,13 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 	return true;
 }
 
-/* Faults of accesses and system calls are the program's; those of fork and its like are of whoever carries them out as well. */
+/*
+ * Faults of accesses and system calls are the program's; those of fork and its like are of whoever carries them out as well, and
+ * mlockall is about all that he has mapped.
+ */
 static bool faults_count(const struct fl_call *c)
 {
-	return c->kind <= FL_CALL_FETCH;
+	return c->kind <= FL_CALL_FETCH && !(c->kind == FL_CALL_SYSCALL && c->nr == FL_NR_MLOCKALL);
 }
 
 static void collect(struct fl_play_own *o, unsigned side)

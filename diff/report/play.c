@@ -32,7 +32,8 @@ static void print_headline(const struct fl_play *p, const struct fl_scenario *s,
 	if (!st)
 		fprintf(out, "at the end, %s", what);
 	else if (row->line)
-		fprintf(out, "%s", fl_report_bare(st));
+		fprintf(out, "%s%s%s%s", fl_report_bare(st), row->part ? " (" : "", row->part ? row->part : "",
+			row->part ? ")" : "");
 	else
 		fprintf(out, "%s, %s", fl_report_bare(st), what);
 	fprintf(out, ": engine %s, kernel %s\n", row->side[FL_ENGINE], row->side[FL_KERNEL]);

@@ -65,6 +65,7 @@ struct fl_report_row {
 	unsigned line;
 	char text[160], side[FL_SIDES][120];
 	const char *rule;
+	const char *part; /* of the statement's calls: not the one that gives its result */
 };
 struct fl_report_rows {
 	struct fl_report_row *row;

@@ -17,7 +17,7 @@ struct maker {
 	/* the statement under way */
 	const struct fl_sc_statement *st;
 	unsigned step, issuer, last; /* its last call that has facts */
-	bool shown;                  /* its row is there already */
+	unsigned places, untold;     /* rows of its mappings, pages and the like; those that were left out */
 	struct fl_report_slice part[FL_SIDES];
 };
 
@@ -88,8 +88,9 @@ static void add_answer(struct maker *m, unsigned actor, unsigned call, const str
 		row->line = st->place.line;
 		fl_report_add(&t, "%s%s%s", actor < m->names.s->threads ? fl_report_actor(m->names.s, actor) : "",
 			      actor < m->names.s->threads ? ": " : "", st->text);
+		row->part = own ? NULL : fl_report_call_name(st, call);
 		if (!own)
-			fl_report_add(&t, " (%s)", fl_report_call_name(st, call));
+			fl_report_add(&t, " (%s)", row->part);
 	}
 	for (unsigned side = 0; side < FL_SIDES; side++) {
 		t = side_of(row, side);
@@ -163,7 +164,6 @@ static void add_answers(struct maker *m, const struct fl_fact *first)
 	if (issued && !own && !answers_differ(m))
 		return;
 	add_answer(m, first->actor, first->call, st, own);
-	m->shown |= issued;
 	add_out(m, first->call, st);
 }
 
@@ -218,11 +218,44 @@ static void add_what(struct fl_report_text *t, const struct maker *m, const stru
 	}
 }
 
-static void add_place(struct maker *m, const struct fl_fact *first)
+/* Is a fact of the row under way the one in which the sides differ? */
+static bool is_difference(const struct maker *m)
 {
-	struct fl_report_row *row = add_row(m);
+	for (unsigned side = 0; side < FL_SIDES; side++) {
+		const struct fl_fact *first = m->p->facts[side]->fact + m->p->first[side];
+
+		if (m->p->first[side] != SIZE_MAX && first >= m->part[side].fact &&
+		    first < m->part[side].fact + m->part[side].n)
+			return true;
+	}
+	return false;
+}
+
+/* Of very many places the first ones tell enough. */
+#define PLACES 12u
+
+static void add_untold(struct maker *m)
+{
+	struct fl_report_row *row = m->untold ? add_row(m) : NULL;
 	struct fl_report_text t;
 
+	if (row) {
+		t = text_of(row);
+		fl_report_add(&t, "    and %u more", m->untold);
+	}
+	m->untold = m->places = 0;
+}
+
+static void add_place(struct maker *m, const struct fl_fact *first)
+{
+	struct fl_report_row *row;
+	struct fl_report_text t;
+
+	if (m->places++ >= PLACES && !is_difference(m)) {
+		m->untold++;
+		return;
+	}
+	row = add_row(m);
 	if (!row)
 		return;
 	t = text_of(row);
@@ -273,6 +306,7 @@ static void enter_step(struct maker *m, unsigned step)
 	unsigned k = last_call(m->p->facts[FL_KERNEL], step);
 	struct fl_report_row *row;
 
+	add_untold(m);
 	m->step = step;
 	m->last = last_call(m->p->facts[FL_ENGINE], step);
 	m->last = k > m->last ? k : m->last;
@@ -312,4 +346,5 @@ void fl_report_rows_make(struct fl_report_rows *rows, const struct fl_play *p, c
 		else
 			add_place(&m, first);
 	}
+	add_untold(&m);
 }

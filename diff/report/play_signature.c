@@ -80,6 +80,18 @@ static void add_class(struct fl_report_text *t, const struct fl_report_names *na
 	}
 }
 
+/* Of a statement of several calls: which one it was, if it is not the one that gives the result. */
+static void add_part(struct fl_report_text *t, const struct fl_play_own *o, const struct fl_fact *f)
+{
+	const struct fl_play_actor *who;
+
+	if (!o->st || fl_fact_group(f) != FL_GROUP_ANSWER)
+		return;
+	who = &o->actor[f->actor];
+	if (who->calls && !who->call[who->at].gives)
+		fl_report_add(t, " (%s)", fl_report_call_name(o->st, who->at));
+}
+
 char *fl_play_signature(const struct fl_play *p, const struct fl_scenario *s)
 {
 	const struct fl_play_own *o = fl_play_seen(p);
@@ -97,6 +109,7 @@ char *fl_play_signature(const struct fl_play *p, const struct fl_scenario *s)
 		fl_report_add(&t, "answer");
 	else
 		fl_report_add(&t, "%s", fl_report_field(d.any->field));
+	add_part(&t, o, d.any);
 	for (unsigned side = 0; side < FL_SIDES; side++) {
 		fl_report_add(&t, side ? " kernel " : ": engine ");
 		if (fl_fact_group(d.any) == FL_GROUP_ANSWER && d.any->field != FL_FACT_OUT)

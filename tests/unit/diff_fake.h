@@ -47,6 +47,7 @@ struct fake {
 	size_t maps;
 	unsigned maps_from; /* before this call there are none */
 	struct fl_seen_page page[4];
+	const struct fl_seen_page *many_pages; /* instead of those */
 	size_t pages;
 	int64_t unread;
 	const char *broken;
@@ -123,7 +124,7 @@ static size_t fake_pages(struct fl_side *side, unsigned process, const struct fl
 	(void)m;
 	(void)maps;
 	assert_true(max >= f->pages);
-	memcpy(p, f->page, f->pages * sizeof(*p));
+	memcpy(p, f->many_pages ? f->many_pages : f->page, f->pages * sizeof(*p));
 	return f->pages;
 }
 

@@ -275,6 +275,37 @@ static void test_pages(void **state)
 		     ">        page W[2]                        none    present exclusive\n");
 }
 
+/* Where very much differs the report does not drown in it. */
+static void test_many_pages(void **state)
+{
+	static struct fl_seen_page pages[30];
+
+	(void)state;
+	for (uint64_t i = 0; i < 30; i++)
+		pages[i] = (struct fl_seen_page){.address = FL_DIFF_WINDOW + i * PAGE, .bits = FL_PAGE_PRESENT};
+	fake[FL_KERNEL].many_pages = pages;
+	fake[FL_KERNEL].pages = 30;
+	load("place V pages=32 at=0\n");
+	check_differ(0, FL_FACT_PAGE, "end anon page: engine none kernel present");
+	check_report("at the end, page V[0]: engine none, kernel present\n"
+		     "\n"
+		     "  engine  kernel\n"
+		     "  at the end\n"
+		     ">  page V[0]  none  present\n"
+		     "  page V[1]  none  present\n"
+		     "  page V[2]  none  present\n"
+		     "  page V[3]  none  present\n"
+		     "  page V[4]  none  present\n"
+		     "  page V[5]  none  present\n"
+		     "  page V[6]  none  present\n"
+		     "  page V[7]  none  present\n"
+		     "  page V[8]  none  present\n"
+		     "  page V[9]  none  present\n"
+		     "  page V[10]  none  present\n"
+		     "  page V[11]  none  present\n"
+		     "  and 18 more\n");
+}
+
 static void test_contents(void **state)
 {
 	(void)state;
@@ -321,6 +352,7 @@ int main(void)
 		PLAY_TEST(test_alive),
 		PLAY_TEST(test_vm_flags),
 		PLAY_TEST(test_pages),
+		PLAY_TEST(test_many_pages),
 		PLAY_TEST(test_contents),
 		PLAY_TEST(test_faults),
 		PLAY_TEST(test_unread),

@@ -24,6 +24,24 @@ static void test_several_calls(void **state)
 	check_differ(1, FL_FACT_RETURN, "uffd anon answer: engine EINVAL kernel EPERM");
 }
 
+/* A call that only brings or shows the structure is told apart from the one that matters. */
+static void test_structure_after(void **state)
+{
+	(void)state;
+	load("place W\nthread main\nmain: open U\nmain: wake U W arg=W\n");
+	say_both(2, 0, FL_ANSWER_DONE, 16);
+	say_both(3, 0, FL_ANSWER_DONE, -FL_EINVAL);
+	say(FL_ENGINE, 4, 0, FL_ANSWER_DONE, 16);
+	say(FL_KERNEL, 4, 0, FL_ANSWER_DONE, -FL_EFAULT);
+	check_differ(1, FL_FACT_RETURN, "wake anon answer (structure after): engine n kernel EFAULT");
+	check_report("wake U W arg=W (structure after): engine 16, kernel EFAULT\n"
+		     "\n"
+		     "  engine  kernel\n"
+		     "  3  main: open U  0  0\n"
+		     "  4  main: wake U W arg=W  EINVAL  EINVAL\n"
+		     "> 4  main: wake U W arg=W (structure after)  16  EFAULT\n");
+}
+
 /* What a statement names that is an error is done on neither side. */
 static void test_result_is_error(void **state)
 {
@@ -232,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLAY_TEST(test_several_calls),
+		PLAY_TEST(test_structure_after),
 		PLAY_TEST(test_result_is_error),
 		PLAY_TEST(test_result_is_place),
 		PLAY_TEST(test_lacks),
