@@ -119,7 +119,7 @@ static int64_t do_signal(struct fl_engine_actor *a, unsigned to, bool fatal)
 	return 0;
 }
 
-/* 0 means no limit to the engine; of less than a page, and of no page, it makes the same. */
+/* 0 means no limit to the engine. */
 static uint64_t limit_bytes(uint64_t base, uint64_t pages)
 {
 	uint64_t bytes;
@@ -127,7 +127,7 @@ static uint64_t limit_bytes(uint64_t base, uint64_t pages)
 	if (pages == UINT64_MAX || pages >= UINT64_MAX / FL_DIFF_PAGE - base)
 		return 0;
 	bytes = (base + pages) * FL_DIFF_PAGE;
-	return bytes ? bytes : 1;
+	return bytes ? bytes : FL_LIMIT_ZERO;
 }
 
 static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t pages)

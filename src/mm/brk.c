@@ -65,7 +65,7 @@ static int set_brk(struct fl_change *c, fl_va old, fl_va brk)
 	fl_va old_end = fl_page_up(mm, old), end = fl_page_up(mm, brk);
 	int err = 0;
 
-	if (fl_pages(mm, end - mm->brk_start) > fl_load(&mm->limit_data))
+	if (fl_pages(mm, end - mm->brk_start) > fl_load(&mm->limit_heap))
 		return -FL_ENOMEM;
 	if (end > old_end)
 		err = grow_heap(c, old_end, end);

@@ -219,6 +219,7 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 	fl_store(&child->limit_as, fl_load(&mm->limit_as));
 	fl_store(&child->limit_data, fl_load(&mm->limit_data));
 	fl_store(&child->limit_memlock, fl_load(&mm->limit_memlock));
+	fl_store(&child->limit_heap, fl_load(&mm->limit_heap));
 	fl_store(&child->limit_no_locks, fl_load(&mm->limit_no_locks));
 	fl_store(&child->limit_stack, fl_load(&mm->limit_stack));
 	fl_store(&child->unmerged, 1);

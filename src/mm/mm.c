@@ -57,7 +57,9 @@ static uintptr_t limit_pages(const struct fl_mm *mm, uint64_t bytes)
 void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t memlock, uint64_t stack)
 {
 	fl_store(&mm->limit_as, limit_pages(mm, as));
-	fl_store(&mm->limit_data, limit_pages(mm, data));
+	/* To mappings, though not to the heap, a limit of zero is none, for the sake of old programs (up to the hard one). */
+	fl_store(&mm->limit_data, data == FL_LIMIT_ZERO ? FL_NO_LIMIT : limit_pages(mm, data));
+	fl_store(&mm->limit_heap, limit_pages(mm, data));
 	fl_store(&mm->limit_memlock, limit_pages(mm, memlock));
 	fl_store(&mm->limit_no_locks, memlock == FL_LIMIT_ZERO);
 	fl_store(&mm->limit_stack, limit_pages(mm, stack));

@@ -34,6 +34,7 @@ struct fl_mm {
 	uint64_t memory;                            /* (i) pages */
 	uint64_t max_maps;                          /* (i) */
 	uintptr_t limit_as, limit_data, limit_memlock, limit_stack; /* (a) pages; FL_NO_LIMIT */
+	uintptr_t limit_heap;                                       /* (a) pages: limit_data as brk asks it */
 	uint32_t limit_no_locks; /* (a) RLIMIT_MEMLOCK is 0, which forbids to lock at all */
 	fl_va brk_start;         /* (i) */
 	uintptr_t brk_size;      /* (a; b to write) bytes of heap */

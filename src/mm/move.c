@@ -19,6 +19,7 @@
 
 /* Of no meaning to the fault path, which never sees it: no VMA is there. */
 #define PLACEHOLDER (FL_PTE_MARKER | (fl_pte)0xf << FL_PTE_SHIFT)
+#define LOCKED_MASK (FL_VM_LOCKED | FL_VM_LOCKONFAULT)
 #define BATCH 64
 
 struct seek {
@@ -212,6 +213,48 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 	return fl_change_prepare(&r->change, v->start, v->end, &rest);
 }
 
+/*
+ * Linux puts the target where it is going to be before it unlocks the source, so the two may have become one by then: the
+ * target is unlocked, too. This happens to memory that nobody has touched, and only next to itself.
+ */
+static bool joins_source(const struct fl_remap *r, const struct fl_vma *v, const struct fl_vma *moved)
+{
+	unsigned shift = fl_mm_shift(r->mm);
+
+	return (r->flags & FL_MREMAP_DONTUNMAP) && (v->flags & FL_VM_LOCKED) &&
+	       (fl_vma_can_merge(moved, v, shift) || fl_vma_can_merge(v, moved, shift));
+}
+
+/*
+ * Make target and source one, unlocked, and with them what is beyond the target and is like both. like: the target as it
+ * would be, locked. Nothing else becomes one with them. Without memory for it, they stay apart.
+ */
+static void join_source(struct fl_remap *r, const struct fl_vma *like, fl_va from)
+{
+	struct fl_vma *source = fl_mm_vma_at(r->mm, from), *beyond, put = *like;
+	unsigned shift = fl_mm_shift(r->mm);
+
+	if (source->start < like->start) {
+		beyond = fl_mm_vma_at(r->mm, like->end);
+		if (beyond && fl_vma_can_merge(like, beyond, shift))
+			put.end = beyond->end;
+		put.start = source->start;
+	} else {
+		beyond = fl_mm_vma_at(r->mm, like->start - 1);
+		if (beyond && fl_vma_can_merge(beyond, like, shift))
+			put.start = beyond->start;
+		put.end = source->end;
+	}
+	put.pgoff = like->pgoff - fl_pages(r->mm, like->start - put.start);
+	put.flags &= ~LOCKED_MASK;
+	r->change.keeps = r->change.apart = r->change.alone = true;
+	if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
+		fl_change_mark(&r->change);
+		fl_change_commit(&r->change);
+	}
+	r->change.keeps = r->change.apart = r->change.alone = false;
+}
+
 int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
 {
 	struct fl_mm *mm = r->mm;
@@ -223,6 +266,8 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 		.pgoff = v->pgoff + fl_pages(mm, from - v->start),
 		.object = v->object,
 	};
+	struct fl_vma locked;
+	bool joins;
 	int err;
 
 	err = fl_change_stock(&target, &r->change);
@@ -243,12 +288,19 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 	moved.anon_id = fl_load_seq(&v->anon_id); /* as in fl_change_commit */
 	if (!moved.anon_id)
 		moved.pgoff = fl_pages(mm, to); /* nothing depends on it yet, and so it merges better */
+	locked = moved;
+	joins = joins_source(r, v, &moved);
+	if (joins)
+		moved.flags &= ~LOCKED_MASK;
 	fl_change_mark(&r->change);
 	move_entries(r, from, len, to, false);
 	fl_change_commit(&r->change);
+	target.apart = target.alone = joins;
 	if (fl_change_prepare(&target, moved.start, moved.end, &moved))
 		fl_port_panic(__FILE__, __LINE__, "mremap: what had been set aside was not enough");
 	fl_change_mark(&target);
 	fl_change_commit(&target);
+	if (joins)
+		join_source(r, &locked, from);
 	return 0;
 }

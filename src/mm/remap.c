@@ -165,6 +165,8 @@ static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uin
 		return -FL_ENOMEM;
 	/* From here on as Linux: what was at the target is gone even if the move then fails. */
 	err = fl_mm_unmap_locked(&r->change, to, to + new_len);
+	if (!err && !fl_mm_vma_at(mm, from))
+		err = -FL_EFAULT; /* it was the target */
 	if (!err && new_len < len)
 		err = shrink(r);
 	if (err)
