@@ -22,6 +22,7 @@ enum fl_slot_state {
 
 /* What a worker has found. */
 struct fl_found {
+	const char *path; /* the file that it is of; NULL: it is random */
 	uint64_t program;
 	uint32_t kind; /* enum fl_outcome_kind */
 	char signature[512];

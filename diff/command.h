@@ -33,7 +33,7 @@ struct fl_diff_settings {
 	const char *log;
 	bool coverage;
 	const char *coverage_file; /* NULL: the table goes to stdout */
-	bool quiet, verbose, keep_going, first, no_shrink, json, check_ground;
+	bool quiet, verbose, keep_going, first, no_shrink, shrink, json, check_ground;
 	char **file;
 	int files;
 };

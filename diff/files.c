@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diff/command.h"
+#include "diff/board.h"
 
 #define PLAY_SECONDS 20.0
 
@@ -40,13 +40,30 @@ static int say_outcome(const struct fl_diff_settings *t, const char *path, const
 	return fl_diff_say("%s", o->text ? o->text : "out of memory");
 }
 
+/* --shrink */
+static int make_small(const struct fl_diff_settings *t, const char *path, const char *text)
+{
+	struct fl_board *board = fl_board_new(1);
+
+	if (!board)
+		return fl_diff_say("out of memory");
+	board->slot[0].found.path = path;
+	fl_board_put(board->slot[0].found.text, FL_BOARD_TEXT, text);
+	fl_found_tell(t, board, &board->slot[0].found, 0);
+	fl_board_free(board, 1);
+	return FL_DIFF_EXIT_DIFFER;
+}
+
 static int play(const struct fl_diff_settings *t, struct fl_player *player, const char *path, const char *text)
 {
 	struct fl_outcome o;
 	int status;
 
 	fl_player_play(player, path, text, FL_PLAYER_STEPS | (t->verbose ? FL_PLAYER_ANSWERS : FL_PLAYER_REPORT), &o);
-	status = say_outcome(t, path, &o);
+	if (t->shrink && (o.kind == FL_OUTCOME_DIFFER || o.kind == FL_OUTCOME_BROKEN))
+		status = make_small(t, path, text);
+	else
+		status = say_outcome(t, path, &o);
 	fl_outcome_free(&o);
 	return status;
 }

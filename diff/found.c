@@ -15,9 +15,10 @@
 
 #include "diff/board.h"
 
-#define SHRINK_SECONDS 60 /* after so long what is there must do */
+#define SHRINK_SECONDS 20 /* after so long what is there must do */
 #define PLAY_SECONDS 5.0
 #define TRIES 5
+#define ORIGIN 512
 
 struct shrink {
 	struct fl_player *player;
@@ -77,18 +78,31 @@ static unsigned lines_of(const char *text)
 	return n;
 }
 
+/* Where it is from: "seed 1, program 2", or the file. Into buf; returns buf. */
+static const char *origin(const struct fl_diff_settings *t, const struct fl_found *f, char *buf, size_t size)
+{
+	char options[256];
+
+	if (f->path)
+		snprintf(buf, size, "from %s", f->path);
+	else
+		snprintf(buf, size, "seed %" PRIu64 ", program %" PRIu64 "%s", t->seed, f->program,
+			 fl_diff_settings_again(t, options, sizeof(options)));
+	return buf;
+}
+
 /* The program with a comment on top that says where it is from, in the one layout. To free. */
 static char *dressed(const struct fl_diff_settings *t, const struct fl_found *f, const char *signature,
 		     const char *text)
 {
 	struct utsname self;
 	struct fl_scenario *s;
-	char options[256], *whole = NULL, *error = NULL, *formatted;
+	char from[ORIGIN], *whole = NULL, *error = NULL, *formatted;
 
 	if (uname(&self))
 		strcpy(self.release, "?");
-	if (asprintf(&whole, "# faultline diff: %s\n# seed %" PRIu64 ", program %" PRIu64 "%s, Linux %s\n%s", signature,
-		     t->seed, f->program, fl_diff_settings_again(t, options, sizeof(options)), self.release, text) < 0)
+	if (asprintf(&whole, "# faultline diff: %s\n# %s, Linux %s\n%s", signature, origin(t, f, from, sizeof(from)),
+		     self.release, text) < 0)
 		return NULL;
 	s = fl_scenario_parse("program", whole, &error);
 	formatted = s ? fl_scenario_format(s) : NULL;
@@ -124,12 +138,13 @@ static char *save(const struct fl_diff_settings *t, const char *signature, const
 static void print(const struct fl_diff_settings *t, const struct fl_found *f, const char *signature, const char *text,
 		  const char *report, const char *how)
 {
-	char options[256], *whole = dressed(t, f, signature, text), *path = whole ? save(t, signature, whole) : NULL;
+	char from[ORIGIN], *whole = dressed(t, f, signature, text), *path = whole ? save(t, signature, whole) : NULL;
 
-	printf("DIVERGENCE %s\n  program %" PRIu64 " of seed %" PRIu64 "; %s\n\n%s%s%s\n", signature, f->program,
-	       t->seed, how, path ? "" : text, path ? "" : "\n", report);
-	printf("  again: faultline diff --seed %" PRIu64 " --program %" PRIu64 "%s\n", t->seed, f->program,
-	       fl_diff_settings_again(t, options, sizeof(options)));
+	printf("DIVERGENCE %s\n  %s; %s\n\n%s%s%s\n", signature, origin(t, f, from, sizeof(from)), how,
+	       path ? "" : text, path ? "" : "\n", report);
+	if (!f->path)
+		printf("  again: faultline diff --seed %" PRIu64 " --program %" PRIu64 "%s\n", t->seed, f->program,
+		       fl_diff_settings_again(t, from, sizeof(from)));
 	if (path)
 		printf("  small: faultline diff %s\n", path);
 	putchar('\n');

@@ -39,7 +39,8 @@ static void print_help(FILE *out)
 	      "  --json              the summary as one JSON object, on the last line\n"
 	      "  --coverage[=FILE]   print which operations, mappings and results were met; to FILE: as Markdown\n\n"
 	      "Files: every step is looked at as the end of a program is, and what differs is printed side by side\n"
-	      "  -v, --verbose       print all answers, also of programs on which both sides agree\n\n"
+	      "  -v, --verbose       print all answers, also of programs on which both sides agree\n"
+	      "  --shrink            make a program that shows a divergence small, and save what is left\n\n"
 	      "  --quiet             nothing on the way, and nothing about programs on which both sides agree\n"
 	      "  --check-ground      what this host allows, in words\n"
 	      "  --list-rules        what may differ, and why\n"
@@ -62,6 +63,7 @@ enum {
 	OPT_FIRST,
 	OPT_JSON,
 	OPT_NO_SHRINK,
+	OPT_SHRINK,
 	OPT_SAVE,
 	OPT_LOG,
 	OPT_COVERAGE,
@@ -83,6 +85,7 @@ static const struct option options[] = {
 	{"first", no_argument, NULL, OPT_FIRST},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
+	{"shrink", no_argument, NULL, OPT_SHRINK},
 	{"save", required_argument, NULL, OPT_SAVE},
 	{"log", required_argument, NULL, OPT_LOG},
 	{"coverage", optional_argument, NULL, OPT_COVERAGE},
@@ -241,6 +244,9 @@ static int parse_option(struct fl_diff_settings *t, int c)
 	case OPT_JSON:
 		t->json = true;
 		return -1;
+	case OPT_SHRINK:
+		t->shrink = true;
+		return -1;
 	case OPT_NO_SHRINK:
 		t->no_shrink = true;
 		return -1;
@@ -259,17 +265,17 @@ static int parse_option(struct fl_diff_settings *t, int c)
 static int check(const struct fl_diff_settings *t)
 {
 	bool one = t->program != UINT64_MAX;
-	const char *random = t->seconds      ? "--time"
-			     : t->programs   ? "--programs"
-			     : t->jobs       ? "--jobs"
-			     : t->log        ? "--log"
-			     : t->coverage   ? "--coverage"
-			     : t->keep_going ? "--keep-going"
-			     : t->first      ? "--first"
-			     : t->json       ? "--json"
-			     : t->no_shrink  ? "--no-shrink"
-			     : t->save       ? "--save"
-					     : NULL;
+	const char *random = t->seconds              ? "--time"
+			     : t->programs           ? "--programs"
+			     : t->jobs               ? "--jobs"
+			     : t->log                ? "--log"
+			     : t->coverage           ? "--coverage"
+			     : t->keep_going         ? "--keep-going"
+			     : t->first              ? "--first"
+			     : t->json               ? "--json"
+			     : t->no_shrink          ? "--no-shrink"
+			     : t->save && !t->shrink ? "--save"
+						     : NULL;
 
 	if (t->first && t->keep_going)
 		return usage("--first stops and --keep-going does not: one of them");
@@ -285,8 +291,8 @@ static int check(const struct fl_diff_settings *t)
 		return usage("%s is for random programs, and does not go with %s", random, one ? "--program" : "files");
 	if (t->files && (t->seed_set || t->focus_set || t->statements_set))
 		return usage("--seed, --focus and --statements make random programs, and do not go with files");
-	if (t->verbose && !one && !t->files)
-		return usage("--verbose is for files and --program");
+	if ((t->verbose || t->shrink) && !one && !t->files)
+		return usage("%s is for files and --program", t->verbose ? "--verbose" : "--shrink");
 	return -1;
 }
 
