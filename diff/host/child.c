@@ -65,6 +65,17 @@ static int64_t do_syscall(struct fl_kern_order *o)
 			    (long)o->arg[5]);
 }
 
+#define POPULATE_READ 22 /* MADV_POPULATE_READ */
+
+/* mlockall(2) brings in all that is mapped: what is ours is there before. */
+static void populate(void)
+{
+	const struct fl_kern_board *b = board();
+
+	FL_KERN_CALL3(SYS_madvise, FL_DIFF_SCRATCH, FL_KERN_AREA_SIZE, POPULATE_READ);
+	FL_KERN_CALL3(SYS_madvise, b->code, b->code_end - b->code, POPULATE_READ);
+}
+
 static void prepare(struct fl_kern_slot *slot, unsigned actor)
 {
 	struct fl_kern_order *o = &slot->order;
@@ -78,6 +89,8 @@ static void prepare(struct fl_kern_slot *slot, unsigned actor)
 	touch_pages(fl_diff_scratch(actor), o->pages);
 	if (o->kind == FL_CALL_FETCH)
 		touch(fl_kern_stack(actor) + FL_KERN_PLAYGROUND);
+	if (o->kind == FL_CALL_SYSCALL && o->nr == SYS_mlockall)
+		populate();
 	if (!o->brk)
 		return;
 	heap_end = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);

@@ -86,6 +86,7 @@ struct fl_kern_board {
 	uint32_t unprivileged;
 	/* what the zygote found out: start of the heap, end of where the kernel chooses, where a low hint is raised to */
 	uint64_t heap, top, low;
+	uint64_t code, code_end; /* the zygote's */
 	/* of a process that ended by a signal that no statement explains */
 	_Atomic(uint32_t) death;
 	uint64_t death_at, death_address;
@@ -242,6 +243,7 @@ int fl_kern_settle(struct fl_kern *k, unsigned current, enum fl_answer_state exp
 
 /* view.c */
 size_t fl_kern_parse_maps(char *text, struct fl_seen_map *m, size_t max, const struct fl_ground *ground);
+int fl_kern_open_file(struct fl_kern *k, unsigned process, const char *name);
 char *fl_kern_read_all(struct fl_kern *k, int fd);
 size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, struct fl_seen_map *m, size_t max);
 size_t fl_kern_pages(struct fl_side *side, unsigned process, const struct fl_seen_map *m, size_t maps,

@@ -105,29 +105,23 @@ static int64_t send_signal(struct fl_kern *k, unsigned to, bool fatal)
 }
 
 /* In pages: what RLIMIT_AS or RLIMIT_DATA is compared with. */
-static uint64_t used_pages(struct fl_kern *k, pid_t pid, unsigned limit)
+static uint64_t used_pages(struct fl_kern *k, unsigned process, unsigned limit)
 {
-	char path[64], *text = NULL, *at;
-	uint64_t n = 0;
-	int fd;
+	int fd = fl_kern_open_file(k, process, "status");
+	char *text = fd < 0 ? NULL : fl_kern_read_all(k, fd);
+	char *at = text ? strstr(text, limit == RLIMIT_AS ? "\nVmSize:" : "\nVmData:") : NULL;
 
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	text = fl_kern_read_all(k, fd);
-	close(fd);
-	at = text ? strstr(text, limit == RLIMIT_AS ? "\nVmSize:" : "\nVmData:") : NULL;
-	if (at)
-		n = strtoull(strchr(at, ':') + 1, NULL, 10);
-	return n * 1024 / FL_DIFF_PAGE;
+	if (fd >= 0)
+		close(fd);
+	return at ? strtoull(strchr(at, ':') + 1, NULL, 10) * 1024 / FL_DIFF_PAGE : 0;
 }
 
 static int64_t set_limit(struct fl_kern *k, const struct fl_call *c)
 {
-	const struct fl_kern_process *p = &k->process[k->actor[c->actor].process];
+	unsigned process = k->actor[c->actor].process;
+	const struct fl_kern_process *p = &k->process[process];
 	bool relative = c->object == RLIMIT_AS || c->object == RLIMIT_DATA;
-	uint64_t base = relative ? used_pages(k, p->pid, c->object) : 0;
+	uint64_t base = relative ? used_pages(k, process, c->object) : 0;
 	struct rlimit r;
 
 	if (c->object != RLIMIT_AS && c->object != RLIMIT_DATA && c->object != RLIMIT_MEMLOCK &&

@@ -155,14 +155,21 @@ static struct fl_kern_process *process_at(struct fl_kern *k, unsigned process)
 	return process < k->processes && p->born && !p->gone ? p : NULL;
 }
 
-static int smaps_of(struct fl_kern_process *p)
+/* By a thread that is there: of a first thread that has ended there is nothing to see. */
+int fl_kern_open_file(struct fl_kern *k, unsigned process, const char *name)
 {
-	char path[64];
+	char path[96];
 
-	snprintf(path, sizeof path, "/proc/%d/smaps", (int)p->pid);
-	if (p->smaps < 0)
-		p->smaps = open(path, O_RDONLY | O_CLOEXEC);
-	return p->smaps;
+	for (unsigned i = 0; i < k->actors; i++) {
+		const struct fl_kern_slot *slot = fl_kern_slot(k->area, i);
+
+		if (k->actor[i].process != process || k->actor[i].gone || k->actor[i].absent)
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)atomic_load(&slot->pid),
+			 (int)atomic_load(&slot->tid), name);
+		return open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return -1;
 }
 
 size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, struct fl_seen_map *m, size_t max)
@@ -173,7 +180,9 @@ size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, s
 
 	if (!p)
 		return 0;
-	text = fl_kern_read_all(k, what == FL_VIEW_FLAGS ? smaps_of(p) : p->maps);
+	if (what == FL_VIEW_FLAGS && p->smaps < 0)
+		p->smaps = fl_kern_open_file(k, process, "smaps");
+	text = fl_kern_read_all(k, what == FL_VIEW_FLAGS ? p->smaps : p->maps);
 	return text ? fl_kern_parse_maps(text, m, max, k->ground) : 0;
 }
 
@@ -334,17 +343,13 @@ static bool may_have_events(const struct fl_kern *k, uint64_t features)
 int64_t fl_kern_unread(struct fl_side *side, unsigned uffd)
 {
 	struct fl_kern *k = fl_kern_of(side);
-	struct fl_kern_process *p = NULL;
 	unsigned long long pending, total, api, features;
-	char path[64], *text, *at;
-	int fd;
+	char name[32], *text, *at;
+	int fd = -1;
 
-	for (unsigned i = 0; i < k->processes && !p; i++)
-		p = process_at(k, i);
-	if (!p)
-		return -1;
-	snprintf(path, sizeof path, "/proc/%d/fdinfo/%u", (int)p->pid, FL_KERN_UFFD_FD + uffd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(name, sizeof name, "fdinfo/%u", FL_KERN_UFFD_FD + uffd);
+	for (unsigned i = 0; i < k->processes && fd < 0; i++)
+		fd = process_at(k, i) ? fl_kern_open_file(k, i, name) : -1;
 	text = fd < 0 ? NULL : fl_kern_read_all(k, fd);
 	if (fd >= 0)
 		close(fd);

@@ -148,6 +148,7 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 /* All but the area and this program's code with its constants. Returns how many. */
 static uint64_t list_drops(struct fl_kern_drop *drop, uint64_t *heap)
 {
+	struct fl_kern_board *b = fl_kern_board(FL_DIFF_SCRATCH);
 	char line[1024], path[512], code[512] = "", perms[8];
 	FILE *f = fopen("/proc/self/maps", "re");
 	unsigned long start, end;
@@ -168,8 +169,11 @@ static uint64_t list_drops(struct fl_kern_drop *drop, uint64_t *heap)
 		if (start == FL_DIFF_SCRATCH || start >= 1ul << 47)
 			continue;
 		if (*code && !strcmp(path, code) && perms[1] != 'w' && !within(start, end, _DYNAMIC) &&
-		    !within(start, end, __ehdr_start))
+		    !within(start, end, __ehdr_start)) {
+			b->code = b->code ? b->code : start;
+			b->code_end = end;
 			continue;
+		}
 		if (!strcmp(path, "[heap]"))
 			*heap = start;
 		if (n < FL_KERN_DROPS)

@@ -731,9 +731,9 @@ static void setup_ends_with_the_last_thread(void **state)
 	assert_int_equal(answer_of(SETUP).state, FL_ANSWER_GONE);
 }
 
-static void limit(unsigned which, uint64_t pages)
+static void limit(unsigned actor, unsigned which, uint64_t pages)
 {
-	struct fl_call c = {.kind = FL_CALL_LIMIT, .actor = MAIN, .object = which, .value = pages};
+	struct fl_call c = {.kind = FL_CALL_LIMIT, .actor = actor, .object = which, .value = pages};
 	struct fl_answer a = issue(&c, FL_ANSWER_DONE);
 
 	assert_int_equal(a.state, FL_ANSWER_DONE);
@@ -747,15 +747,15 @@ static void limits_count_from_now(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned which = i ? RLIMIT_AS : RLIMIT_DATA;
 
-		limit(which, 2);
+		limit(MAIN, which, 2);
 		assert_int_equal(sys(MAIN, SYS_mmap, W + 8 * PAGE, 3 * PAGE, RW, FIXED), -ENOMEM);
 		assert_int_equal(sys(MAIN, SYS_mmap, W + 8 * PAGE, 2 * PAGE, RW, FIXED), W + 8 * PAGE);
 		assert_int_equal(sys(MAIN, SYS_mmap, W + 16 * PAGE, PAGE, RW, FIXED), -ENOMEM);
-		limit(which, UINT64_MAX);
+		limit(MAIN, which, UINT64_MAX);
 		assert_int_equal(sys(MAIN, SYS_mmap, W + 16 * PAGE, PAGE, RW, FIXED), W + 16 * PAGE);
 		assert_int_equal(sys(MAIN, SYS_munmap, W + 8 * PAGE, 16 * PAGE, 0, 0), 0);
 	}
-	limit(RLIMIT_DATA, 1);
+	limit(MAIN, RLIMIT_DATA, 1);
 	assert_int_equal(sys(MAIN, SYS_brk, ground.brk + 2 * PAGE, 0, 0, 0), ground.brk);
 	assert_int_equal(sys(MAIN, SYS_brk, ground.brk + PAGE, 0, 0, 0), ground.brk + PAGE);
 }
@@ -764,7 +764,7 @@ static void capabilities_can_be_had_without(void **state)
 {
 	(void)state;
 	map(W, 4, RW);
-	limit(RLIMIT_MEMLOCK, 2);
+	limit(MAIN, RLIMIT_MEMLOCK, 2);
 	assert_int_equal(sys(MAIN, SYS_mlock, W, 3 * PAGE, 0, 0), -ENOMEM);
 	assert_int_equal(sys(OTHER, SYS_mlock, W, 2 * PAGE, 0, 0), 0);
 	assert_int_equal(open_uffd(MAIN, 0, 0), ground.unprivileged_uffd ? 0 : -EPERM);
@@ -837,6 +837,35 @@ static void zygote_is_made_again(void **state)
 	assert_int_equal(sys(MAIN, SYS_mmap, 0, PAGE, RW, ANON), ground.mmap_hi - PAGE);
 }
 
+static void first_thread_leaves_its_process_to_others(void **state)
+{
+	struct fl_seen_map m[2];
+
+	(void)state;
+	watch(0, FL_UFFDIO_REGISTER_MODE_MISSING);
+	short_call(FL_CALL_EXIT, MAIN, 0, false, FL_ANSWER_GONE);
+	assert_int_equal(maps_of(0, m, 2), 1);
+	assert_int_equal(m[0].vm_flags & FL_VM_UFFD_MISSING, FL_VM_UFFD_MISSING);
+	assert_int_equal(side->ops->unread(side, 0), 0);
+	limit(OTHER, RLIMIT_AS, 1);
+	assert_int_equal(sys(OTHER, SYS_mmap, 0, 2 * PAGE, RW, ANON), -ENOMEM);
+	assert_int_equal(sys(OTHER, SYS_mmap, 0, PAGE, RW, ANON), ground.mmap_hi - PAGE);
+}
+
+/* Only the program's own pages are charged to it. */
+static void all_is_locked_without_the_ground(void **state)
+{
+	struct fl_call c = {.kind = FL_CALL_SYSCALL, .nr = SYS_mlockall, .arg = {FL_MCL_CURRENT}};
+	struct fl_answer a;
+
+	(void)state;
+	map(W, 3, RW);
+	store(MAIN, W, 1);
+	a = issue(&c, FL_ANSWER_DONE);
+	assert_int_equal(a.ret, 0);
+	assert_int_equal(a.minor, 2);
+}
+
 /* Nothing of a program is left for the next one. */
 static void programs_begin_alike(void **state)
 {
@@ -849,7 +878,7 @@ static void programs_begin_alike(void **state)
 		access_at(OTHER, FL_CALL_LOAD, W, 8, 0, FL_ANSWER_ASLEEP);
 		if (i % 2)
 			short_call(FL_CALL_FORK, MAIN, 1, false, FL_ANSWER_DONE);
-		limit(RLIMIT_AS, 1);
+		limit(MAIN, RLIMIT_AS, 1);
 		side->ops->end(side);
 		begin(i % 3 == 0, false);
 	}
@@ -885,6 +914,8 @@ int main(int argc, char **argv)
 		PLAIN(poll_is_asked_by_index),
 		PLAIN(death_is_told),
 		PLAIN(zygote_is_made_again),
+		PLAIN(first_thread_leaves_its_process_to_others),
+		PLAIN(all_is_locked_without_the_ground),
 		PLAIN(programs_begin_alike),
 	};
 	char *error = NULL;
