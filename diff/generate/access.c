@@ -6,11 +6,13 @@
  */
 #include "diff/generate/internal.h"
 
+#define FETCH_LAST 4080
+
 static const uint64_t sizes[] = {8, 8, 8, 8, 1, 2, 4, 16};
 
 static enum fl_gen_want wanted(struct fl_gen *g)
 {
-	static const unsigned weight[] = {3, 10, 2, 5, 2, 2};
+	const unsigned weight[] = {1, 10, 1, 6, 2, fl_gen_about(g, FL_FOCUS_UFFD) ? 7 : 1};
 	static const enum fl_gen_want wants[] = {FL_GEN_ANY,    FL_GEN_IS,      FL_GEN_FREE,
 						 FL_GEN_FILLED, FL_GEN_SPECIAL, FL_GEN_MISSING};
 
@@ -74,6 +76,9 @@ static bool fetch(struct fl_gen *g)
 {
 	struct fl_gen_span s = fl_gen_place(g, fl_gen_here(g), wanted(g), 1);
 
+	/* An instruction there must not reach into the next page: that would be another fetch. */
+	if (s.at % (int64_t)FL_DIFF_PAGE > FETCH_LAST || s.at < 0)
+		s.at &= -(int64_t)FL_DIFF_PAGE;
 	if (!fl_gen_touch(g, &s, false, false))
 		return false;
 	fl_gen_say(g, "fetch ");

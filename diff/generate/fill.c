@@ -8,6 +8,16 @@
 
 #define FILL_PAGES 15u /* so many can be made of a value; more only from memory */
 
+/* Is there anything to be filled? If not, it is tried rarely. */
+static bool makes_sense(struct fl_gen *g, unsigned uffd)
+{
+	unsigned area;
+	int page;
+
+	return uffd < FL_GEN_UFFDS &&
+	       (fl_gen_find(g, g->uffd[uffd].process, FL_GEN_WATCHED, &area, &page) || fl_gen_percent(g, 5));
+}
+
 /* Where somebody waits; or some other piece of memory. */
 static struct fl_gen_span target(struct fl_gen *g, unsigned uffd)
 {
@@ -24,13 +34,14 @@ static struct fl_gen_span target(struct fl_gen *g, unsigned uffd)
 			s.bytes += FL_DIFF_PAGE * fl_gen_below(g, 4);
 		if (fl_gen_percent(g, 15))
 			s.at -= (int64_t)FL_DIFF_PAGE;
+		fl_gen_keep_within(g, &s);
 		return s;
 	}
 	return fl_gen_span(g, process,
-			   fl_gen_percent(g, 60)   ? FL_GEN_MISSING
-			   : fl_gen_percent(g, 60) ? FL_GEN_WATCHED
+			   fl_gen_percent(g, 75)   ? FL_GEN_MISSING
+			   : fl_gen_percent(g, 75) ? FL_GEN_WATCHED
 						   : FL_GEN_ANY,
-			   FL_GEN_SPOIL_ALL);
+			   fl_gen_percent(g, 50) ? FL_GEN_SPOIL_ALL : FL_GEN_SPOIL_NOT);
 }
 
 /* dontwake, and bits that do not exist; one that does and has no place here (wp). Returns whether it wakes. */
@@ -60,14 +71,18 @@ static bool copy(struct fl_gen *g)
 	unsigned i = fl_gen_choose_uffd(g);
 	struct fl_gen_span s, from;
 
-	if (i == FL_GEN_UFFDS)
+	if (!makes_sense(g, i))
 		return false;
 	s = target(g, i);
 	fl_gen_say(g, "copy %s ", fl_gen_uffd_name(i));
 	fl_gen_say_range(g, &s);
 	if (fl_gen_percent(g, 30) ||
 	    (s.bytes > FILL_PAGES * FL_DIFF_PAGE && s.bytes <= FL_DIFF_WINDOW_PAGES * FL_DIFF_PAGE)) {
-		from = fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 80) ? FL_GEN_IS : FL_GEN_ANY,
+		/* A source that is missing itself is waited for. */
+		from = fl_gen_span(g, fl_gen_here(g),
+				   fl_gen_percent(g, 30)   ? FL_GEN_MISSING
+				   : fl_gen_percent(g, 80) ? FL_GEN_IS
+							   : FL_GEN_ANY,
 				   FL_GEN_SPOIL_ODD | FL_GEN_SPOIL_ELSE);
 		from.bytes = s.bytes;
 		fl_gen_keep_within(g, &from);
@@ -91,7 +106,7 @@ static bool zeropage(struct fl_gen *g)
 	unsigned i = fl_gen_choose_uffd(g);
 	struct fl_gen_span s;
 
-	if (i == FL_GEN_UFFDS)
+	if (!makes_sense(g, i))
 		return false;
 	s = target(g, i);
 	fl_gen_say(g, "zeropage %s ", fl_gen_uffd_name(i));
@@ -107,7 +122,7 @@ static bool wake(struct fl_gen *g)
 	unsigned i = fl_gen_choose_uffd(g);
 	struct fl_gen_span s;
 
-	if (i == FL_GEN_UFFDS)
+	if (!makes_sense(g, i))
 		return false;
 	s = target(g, i);
 	fl_gen_say(g, "wake %s ", fl_gen_uffd_name(i));

@@ -107,10 +107,14 @@ static void choose_places(struct fl_gen *g)
 /* A statement of some thread that is awake. False: nobody is. */
 static bool make_statement(struct fl_gen *g, const struct choice *c)
 {
+	struct fl_gen_thread thread[FL_GEN_THREADS];
+	struct fl_gen_uffd uffd[FL_GEN_UFFDS];
 	unsigned awake = fl_gen_awake(g), which;
 
 	if (!awake)
 		return false;
+	memcpy(thread, g->thread, sizeof(thread));
+	memcpy(uffd, g->uffd, sizeof(uffd));
 	for (unsigned tries = 0; tries < TRIES; tries++) {
 		unsigned threads = g->threads, areas = g->areas, results = g->results;
 		size_t used = g->used;
@@ -123,7 +127,10 @@ static bool make_statement(struct fl_gen *g, const struct choice *c)
 			fl_gen_say(g, "\n");
 			return true;
 		}
+		/* As if nobody had tried. */
 		g->used = used;
+		memcpy(g->thread, thread, sizeof(thread));
+		memcpy(g->uffd, uffd, sizeof(uffd));
 		g->threads = threads;
 		g->areas = areas;
 		g->results = results;
@@ -156,6 +163,8 @@ static void map_first(struct fl_gen *g)
 static void watch_first(struct fl_gen *g)
 {
 	bool nonblock = fl_gen_percent(g, 75), user_only = !g->privileged, sigbus = fl_gen_percent(g, 8);
+	bool thread_id = !sigbus && fl_gen_percent(g, 50);
+	struct fl_gen_span s;
 
 	g->uffd[0] = (struct fl_gen_uffd){.named = true,
 					  .opened = true,
@@ -163,11 +172,20 @@ static void watch_first(struct fl_gen *g)
 					  .ready = true,
 					  .nonblock = nonblock,
 					  .user_only = user_only,
-					  .sigbus = sigbus};
+					  .sigbus = sigbus,
+					  .thread_id = thread_id};
 	fl_gen_say(g, "main: open U%s%s\nmain: api U%s\n", nonblock ? " nonblock" : "", user_only ? " user_only" : "",
-		   sigbus                  ? " features=sigbus"
-		   : fl_gen_percent(g, 50) ? " features=thread_id"
-					   : "");
+		   sigbus      ? " features=sigbus"
+		   : thread_id ? " features=thread_id"
+			       : "");
+	for (unsigned n = 1 + fl_gen_below(g, 2); n; n--) {
+		s = fl_gen_span(g, 0, FL_GEN_IS, FL_GEN_SPOIL_NOT);
+		fl_gen_say(g, "main: register U missing ");
+		fl_gen_say_range(g, &s);
+		fl_gen_say_bytes(g, &s);
+		fl_gen_say(g, "\n");
+		fl_gen_change(g, 0, &s, FL_GEN_UFFD, 1 << FL_GEN_UFFD_SHIFT);
+	}
 }
 
 static void begin(struct fl_gen *g)
@@ -177,7 +195,8 @@ static void begin(struct fl_gen *g)
 
 	g->edge = 20 + fl_gen_below(g, 30);
 	g->focus = choose_focus(g);
-	g->privileged = g->o.root && !fl_gen_percent(g, 3);
+	/* Locking more than the limit is for those without privileges. */
+	g->privileged = g->o.root && !fl_gen_percent(g, fl_gen_about(g, FL_FOCUS_LOCK | FL_FOCUS_LIMIT) ? 25 : 3);
 	g->processes = 1;
 	if (fl_gen_about(g, FL_FOCUS_UFFD))
 		threads = 2 + fl_gen_below(g, 2);

@@ -66,7 +66,7 @@ struct fl_gen_thread {
 
 struct fl_gen_uffd {
 	bool named, opened; /* there has been a statement with it; there has been one that opens it */
-	bool open, ready, nonblock, sigbus, user_only;
+	bool open, ready, nonblock, sigbus, user_only, thread_id;
 	unsigned process; /* whose memory it is about */
 	unsigned messages;
 };
@@ -123,6 +123,8 @@ unsigned fl_gen_weighted(struct fl_gen *g, const unsigned *weight, unsigned n);
 #define FL_GEN_WORD(g, list) ((list)[fl_gen_below(g, sizeof(list) / sizeof((list)[0]))])
 
 /* Text (say.c) */
+/* The statement ends; the same thread's next one begins. */
+void fl_gen_say_next(struct fl_gen *g);
 FL_PRINTF(2, 3) void fl_gen_say(struct fl_gen *g, const char *format, ...);
 /* The span as a location; as a range, with what the brackets cannot say left to fl_gen_say_bytes, after the arguments. */
 void fl_gen_say_place(struct fl_gen *g, const struct fl_gen_span *s);

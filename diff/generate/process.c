@@ -80,6 +80,6 @@ static bool signal(struct fl_gen *g)
 static const struct fl_gen_row rows[] = {
 	{4, FL_FOCUS_FORK, fork},
 	{1, FL_FOCUS_FORK, leave},
-	{2, FL_FOCUS_UFFD, signal},
+	{4, FL_FOCUS_UFFD, signal},
 };
 const struct fl_gen_family fl_gen_processes = {rows, sizeof(rows) / sizeof(rows[0])};

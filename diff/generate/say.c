@@ -47,6 +47,11 @@ void fl_gen_say(struct fl_gen *g, const char *format, ...)
 		g->used += (size_t)n;
 }
 
+void fl_gen_say_next(struct fl_gen *g)
+{
+	fl_gen_say(g, "\n%s: ", g->thread[g->self].name);
+}
+
 /* Bytes from what the area's name means. */
 static int64_t from_name(const struct fl_gen *g, const struct fl_gen_span *s)
 {

@@ -97,6 +97,7 @@ static bool handshake(struct fl_gen *g)
 
 		fl_gen_say(g, " features=%s", word);
 		u->sigbus |= !u->ready && word[0] == 's';
+		u->thread_id |= word[0] == 't';
 	}
 	if (fl_gen_percent(g, g->edge / 8)) {
 		fl_gen_say(g, " api=%#llx", (unsigned long long)FL_GEN_ONE(g, apis));
@@ -116,7 +117,8 @@ static bool watch(struct fl_gen *g)
 	if (i == FL_GEN_UFFDS)
 		return false;
 	process = g->uffd[i].process;
-	s = fl_gen_span(g, process, fl_gen_percent(g, 80) ? FL_GEN_IS : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
+	s = fl_gen_span(g, process, fl_gen_percent(g, 90) ? FL_GEN_IS : FL_GEN_ANY,
+			fl_gen_percent(g, 60) ? FL_GEN_SPOIL_ALL : FL_GEN_SPOIL_NOT);
 	fl_gen_say(g, "register %s ", names[i]);
 	if (odd)
 		fl_gen_say(g, "modes=%#llx ", (unsigned long long)FL_GEN_ONE(g, modes));
@@ -171,7 +173,8 @@ static bool read_one(struct fl_gen *g)
 	fl_gen_say(g, "m%u = read %s", ++g->messages, names[i]);
 	if (fl_gen_percent(g, 30))
 		fl_gen_say(g, " bytes=%llu", (unsigned long long)FL_GEN_ONE(g, lengths));
-	if (!fl_gen_percent(g, 12) || t->asleep)
+	/* Whose fault it was is a number of each side's own: it must not lie in the memory. */
+	if (!fl_gen_percent(g, 12) || t->asleep || u->thread_id)
 		return true;
 	into = fl_gen_place(g, fl_gen_here(g), FL_GEN_ANY, FL_DIFF_OUT);
 	if (!fl_gen_touch(g, &into, true, true))
@@ -229,9 +232,74 @@ static bool control(struct fl_gen *g)
 	return fl_gen_say_structure(g);
 }
 
+/* The right number, with a structure that the program has made itself. */
+static bool control_made(struct fl_gen *g)
+{
+	static const uint64_t numbers[] = {0x8010aa01, 0x8010aa02, 0xc020aa00, 0xc020aa04};
+	struct fl_gen_span at = {.bytes = 8}, s;
+	unsigned i = fl_gen_choose_uffd(g), here = fl_gen_here(g);
+	uint64_t number = FL_GEN_ONE(g, numbers);
+	int page;
+
+	if (i == FL_GEN_UFFDS || !fl_gen_find(g, here, FL_GEN_FILLED, &at.area, &page) || g->area[at.area].result)
+		return false;
+	s = fl_gen_span(g, g->uffd[i].process, FL_GEN_WATCHED, FL_GEN_SPOIL_NOT);
+	if (g->area[s.area].result)
+		return false;
+	at.at = page * (int64_t)FL_DIFF_PAGE;
+	/* start, length, mode */
+	for (unsigned word = 0; word < 3; word++, at.at += 8) {
+		const struct fl_gen_area *a = &g->area[s.area];
+		uint64_t values[] = {FL_DIFF_WINDOW + a->at * FL_DIFF_PAGE + (uint64_t)(a->bias + s.at), s.bytes,
+				     number == 0xc020aa00 ? 1 : fl_gen_below(g, 2)};
+
+		fl_gen_say(g, "store ");
+		fl_gen_say_place(g, &at);
+		fl_gen_say(g, " %#llx", (unsigned long long)values[word]);
+		fl_gen_say_next(g);
+	}
+	at.at -= 24;
+	fl_gen_say(g, "ioctl %s cmd=%#llx arg=", names[i], (unsigned long long)number);
+	fl_gen_say_place(g, &at);
+	return true;
+}
+
+/* A process makes one of its own and goes; others keep the descriptor. */
+static bool orphan(struct fl_gen *g)
+{
+	unsigned i = fl_gen_below(g, FL_GEN_UFFDS), here = fl_gen_here(g);
+	struct fl_gen_span s;
+
+	if (!here || g->uffd[i].open || fl_gen_awake(g) < 2)
+		return false;
+	s = fl_gen_span(g, here, FL_GEN_IS, FL_GEN_SPOIL_NOT);
+	g->uffd[i] = (struct fl_gen_uffd){.named = true,
+					  .opened = true,
+					  .open = true,
+					  .ready = true,
+					  .nonblock = true,
+					  .user_only = !g->privileged,
+					  .process = here};
+	fl_gen_say(g, "open %s nonblock%s", names[i], g->privileged ? "" : " user_only");
+	fl_gen_say_next(g);
+	fl_gen_say(g, "api %s", names[i]);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "register %s missing ", names[i]);
+	fl_gen_say_range(g, &s);
+	fl_gen_say_bytes(g, &s);
+	fl_gen_change(g, here, &s, FL_GEN_UFFD, (i + 1) << FL_GEN_UFFD_SHIFT);
+	if (fl_gen_percent(g, 40))
+		return true;
+	fl_gen_say_next(g);
+	fl_gen_say(g, "exit");
+	g->thread[g->self].gone = true;
+	return true;
+}
+
 static const struct fl_gen_row rows[] = {
 	{4, FL_FOCUS_UFFD, open_one},  {5, FL_FOCUS_UFFD, handshake}, {6, FL_FOCUS_UFFD, watch},
 	{2, FL_FOCUS_UFFD, unwatch},   {4, FL_FOCUS_UFFD, read_one},  {2, FL_FOCUS_UFFD, poll_one},
-	{1, FL_FOCUS_UFFD, close_one}, {1, FL_FOCUS_UFFD, control},
+	{1, FL_FOCUS_UFFD, close_one}, {1, FL_FOCUS_UFFD, control},   {1, FL_FOCUS_UFFD, control_made},
+	{2, FL_FOCUS_UFFD, orphan},
 };
 const struct fl_gen_family fl_gen_uffds = {rows, sizeof(rows) / sizeof(rows[0])};

@@ -68,7 +68,7 @@ enum fl_cover_code fl_cover_code_of(enum fl_sc_op op, const struct fl_answer *a)
 	if (a->state == FL_ANSWER_ASLEEP)
 		return FL_COVER_ASLEEP;
 	if (a->state == FL_ANSWER_GONE)
-		return FL_COVER_GONE;
+		return op == FL_SC_EXIT ? FL_COVER_FINE : FL_COVER_GONE;
 	if (a->interrupted || (op == FL_SC_READ && a->ret == -FL_EINTR))
 		return FL_COVER_INTERRUPTED;
 	if (a->signo)

@@ -38,16 +38,16 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 
 	[FL_SC_MMAP] = NOW(B(EEXIST) | B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN),
 			   B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
-	[FL_SC_MMAP_ANY] = NOW(B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN),
+	[FL_SC_MMAP_ANY] = NOW(B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN) | B(EEXIST),
 			       B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
 	[FL_SC_MUNMAP] = NOW(B(EINVAL), 0, "munmap(2)"),
 	[FL_SC_MPROTECT] = NOW(B(EINVAL) | B(ENOMEM), B(EACCES), "mprotect(2)"),
 	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP) | B(GONE),
 			      B(EACCES) | B(EBADF) | B(EIO) | B(EAGAIN) | B(EHWPOISON) | B(EBUSY), "madvise(2)"),
-	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN), 0, "mremap(2)"),
+	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN) | B(EPERM), 0, "mremap(2)"),
 	[FL_SC_MLOCK] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(EAGAIN) | B(ASLEEP) | B(GONE), 0, "mlock(2)"),
 	[FL_SC_MUNLOCK] = NOW(B(EINVAL) | B(ENOMEM), 0, "mlock(2)"),
-	[FL_SC_MLOCKALL] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM), 0, "mlockall(2)"),
+	[FL_SC_MLOCKALL] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(ASLEEP), 0, "mlockall(2)"),
 	[FL_SC_MUNLOCKALL] = NOW(0, 0, "mlockall(2)"),
 	[FL_SC_MINCORE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP), 0, "mincore(2)"),
 	[FL_SC_MSYNC] = NOW(B(EINVAL) | B(ENOMEM) | B(EBUSY), B(EIO), "msync(2)"),
@@ -56,7 +56,7 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 
 	[FL_SC_FORK] = NOW(0, 0, "fork(2); its errors need a machine without memory or room for a process"),
 	[FL_SC_EXIT] = NOW(0, 0, "exit(2)"),
-	[FL_SC_SIGNAL] = NOW(0, 0, "tgkill(2); who is gone is asked nothing"),
+	[FL_SC_SIGNAL] = NOW(B(GONE), 0, "tgkill(2); who is gone is asked nothing"),
 	[FL_SC_LIMIT] = NOW(0, 0, "setrlimit(2); only the soft limit is set"),
 
 	[FL_SC_OPEN] = NOW(B(EINVAL) | B(EPERM), 0, "userfaultfd(2)"),
@@ -76,8 +76,8 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 	[FL_SC_CLOSE] = NOW(B(EBADF), 0, "close(2)"),
 	[FL_SC_IOCTL] = NOW(IOCTL, 0, "ioctl_userfaultfd(2)"),
 	/* Of hand-written programs: made of the calls above. */
-	[FL_SC_MAP] = NOW(0, 0, "mmap(2), in setup"),
-	[FL_SC_UFFD] = NOW(0, 0, "userfaultfd(2), in setup"),
+	[FL_SC_MAP] = {FL_COVER_SETUP, B(FINE), 0, "mmap(2)"},
+	[FL_SC_UFFD] = {FL_COVER_SETUP, B(FINE), 0, "userfaultfd(2)"},
 
 	[FL_SC_CONTINUE] = LATER(IOCTL | B(EEXIST) | B(EAGAIN) | B(ESRCH), "ioctl_userfaultfd(2): UFFDIO_CONTINUE"),
 	[FL_SC_POISONPAGE] = LATER(IOCTL | B(EEXIST) | B(EAGAIN) | B(ESRCH), "ioctl_userfaultfd(2): UFFDIO_POISON"),

@@ -51,6 +51,7 @@ enum fl_cover_code fl_cover_code_of(enum fl_sc_op op, const struct fl_answer *a)
 /* One row for each operation (cover_codes.c). */
 enum fl_cover_has {
 	FL_COVER_COMPARED,    /* the engine has it */
+	FL_COVER_SETUP,       /* of hand-written programs alone; the same calls as of others */
 	FL_COVER_NOT_YET,     /* it does not */
 	FL_COVER_NOT_COMPARED /* it is no call: control, and what belongs to the explorer */
 };
