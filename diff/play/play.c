@@ -195,8 +195,10 @@ static enum fl_play_verdict look(struct fl_play_own *o, const struct fl_sc_state
 				 bool everything, bool *ruled)
 {
 	fl_facts_maps(o);
-	if (everything)
+	if (everything) {
 		fl_facts_memory(o);
+		fl_facts_unread(o);
+	}
 	return fl_play_judge(o, st, kind, ruled);
 }
 
@@ -254,10 +256,7 @@ static enum fl_play_verdict do_all(struct fl_play_own *o, bool *ruled)
 	for (unsigned side = 0; side < FL_SIDES; side++)
 		o->begin[side] = o->p.facts[side]->n;
 	o->call = 0;
-	fl_facts_maps(o);
-	fl_facts_memory(o);
-	fl_facts_unread(o);
-	return fl_play_judge(o, NULL, FL_DIFF_KIND_NOTHING, ruled);
+	return look(o, NULL, FL_DIFF_KIND_NOTHING, true, ruled);
 }
 
 /* What the sides say of actors before the first statement: some are not born yet. */

@@ -64,7 +64,10 @@ static void add_class(struct fl_report_text *t, const struct fl_report_names *na
 			fl_report_add(t, f->value ? "n" : "0");
 		break;
 	case FL_FACT_VMFLAGS:
-		fl_report_vm_flags(t, f->value & ~(other ? other->value : 0));
+		if (other)
+			fl_report_vm_flags(t, f->value & ~other->value);
+		else
+			fl_report_add(t, "some");
 		break;
 	case FL_FACT_MAP:
 	case FL_FACT_MINOR:
