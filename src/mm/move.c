@@ -214,45 +214,74 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 }
 
 /*
- * Linux puts the target where it is going to be before it unlocks the source, so the two may have become one by then: the
- * target is unlocked, too. This happens to memory that nobody has touched, and only next to itself.
+ * What the kernel does to a target besides moving. Linux puts the target in its place, where it becomes one with
+ * neighbours (with what is left of its source, too, if nobody has touched that), before it takes flags away: from a
+ * registered mapping its registration, and with DONTUNMAP from the source its lock. So its new neighbours lose what it
+ * loses; and as only flags change, nothing becomes one with something else.
  */
-static bool joins_source(const struct fl_remap *r, const struct fl_vma *v, const struct fl_vma *moved)
+struct after {
+	fl_va start, end; /* what the target is one with, as it was before the source went */
+	uint64_t lose;    /* flags; 0: nothing happens */
+};
+
+/* like: the target with all the flags that the source has. */
+static struct after foresee(const struct fl_remap *r, const struct fl_vma *source, const struct fl_vma *like)
 {
+	struct fl_vma *left = like->start ? fl_mm_vma_at(r->mm, like->start - 1) : NULL;
+	struct fl_vma *right = fl_mm_vma_at(r->mm, like->end);
+	struct after a = {.start = like->start, .end = like->end, .lose = like->flags & FL_VM_UFFD_ANY};
 	unsigned shift = fl_mm_shift(r->mm);
 
-	return (r->flags & FL_MREMAP_DONTUNMAP) && (v->flags & FL_VM_LOCKED) &&
-	       (fl_vma_can_merge(moved, v, shift) || fl_vma_can_merge(v, moved, shift));
+	if (left && !fl_vma_can_merge(left, like, shift))
+		left = NULL;
+	if (right && !fl_vma_can_merge(like, right, shift))
+		right = NULL;
+	if (left)
+		a.start = left->start;
+	if (right)
+		a.end = right->end;
+	if ((r->flags & FL_MREMAP_DONTUNMAP) && (left == source || right == source))
+		a.lose |= like->flags & LOCKED_MASK;
+	return a;
 }
 
-/*
- * Make target and source one, unlocked, and with them what is beyond the target and is like both. like: the target as it
- * would be, locked. Nothing else becomes one with them. Without memory for it, they stay apart.
- */
-static void join_source(struct fl_remap *r, const struct fl_vma *like, fl_va from)
+/* Who took the old flags for true has let this table go by now. */
+static int pass(void *arg, struct fl_table *t, fl_va start, fl_va end)
 {
-	struct fl_vma *source = fl_mm_vma_at(r->mm, from), *beyond, put = *like;
-	unsigned shift = fl_mm_shift(r->mm);
+	(void)arg;
+	(void)t;
+	(void)start;
+	(void)end;
+	return 0;
+}
 
-	if (source->start < like->start) {
-		beyond = fl_mm_vma_at(r->mm, like->end);
-		if (beyond && fl_vma_can_merge(like, beyond, shift))
-			put.end = beyond->end;
-		put.start = source->start;
-	} else {
-		beyond = fl_mm_vma_at(r->mm, like->start - 1);
-		if (beyond && fl_vma_can_merge(beyond, like, shift))
-			put.start = beyond->start;
-		put.end = source->end;
+/* Without memory for it, things stay as they are. */
+static void lose_flags(struct fl_remap *r, const struct after *a)
+{
+	struct fl_vma *v, *next, put;
+	fl_va va;
+
+	fl_store(&r->mm->unmerged, 1);
+	for (va = a->start; (v = fl_index_find_in(&r->mm->index, va, a->end)) != NULL; va = put.end) {
+		put = (struct fl_vma){.start = v->start, .pgoff = v->pgoff, .object = v->object};
+		put.flags = v->flags & ~a->lose;
+		put.uffd = put.flags & FL_VM_UFFD_ANY ? v->uffd : NULL;
+		put.end = v->end;
+		put.anon_id = fl_load(&v->anon_id);
+		/* What touches is one with it, and may know who they are. */
+		while (put.end < a->end && (next = fl_mm_vma_at(r->mm, put.end)) != NULL) {
+			put.end = next->end;
+			if (!put.anon_id)
+				put.anon_id = fl_load(&next->anon_id);
+		}
+		r->change.keeps = r->change.apart = r->change.alone = true;
+		if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
+			fl_change_mark(&r->change);
+			(void)fl_tables_for_each(&r->mm->tables, put.start, put.end, pass, NULL);
+			fl_change_commit(&r->change);
+		}
+		r->change.keeps = r->change.apart = r->change.alone = false;
 	}
-	put.pgoff = like->pgoff - fl_pages(r->mm, like->start - put.start);
-	put.flags &= ~LOCKED_MASK;
-	r->change.keeps = r->change.apart = r->change.alone = true;
-	if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
-		fl_change_mark(&r->change);
-		fl_change_commit(&r->change);
-	}
-	r->change.keeps = r->change.apart = r->change.alone = false;
 }
 
 int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
@@ -266,8 +295,8 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 		.pgoff = v->pgoff + fl_pages(mm, from - v->start),
 		.object = v->object,
 	};
-	struct fl_vma locked;
-	bool joins;
+	struct fl_vma like;
+	struct after after;
 	int err;
 
 	err = fl_change_stock(&target, &r->change);
@@ -288,19 +317,19 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 	moved.anon_id = fl_load_seq(&v->anon_id); /* as in fl_change_commit */
 	if (!moved.anon_id)
 		moved.pgoff = fl_pages(mm, to); /* nothing depends on it yet, and so it merges better */
-	locked = moved;
-	joins = joins_source(r, v, &moved);
-	if (joins)
-		moved.flags &= ~LOCKED_MASK;
+	like = moved;
+	like.flags = v->flags;
+	like.uffd = v->uffd;
+	after = foresee(r, v, &like);
 	fl_change_mark(&r->change);
 	move_entries(r, from, len, to, false);
 	fl_change_commit(&r->change);
-	target.apart = target.alone = joins;
+	target.apart = target.alone = after.lose != 0;
 	if (fl_change_prepare(&target, moved.start, moved.end, &moved))
 		fl_port_panic(__FILE__, __LINE__, "mremap: what had been set aside was not enough");
 	fl_change_mark(&target);
 	fl_change_commit(&target);
-	if (joins)
-		join_source(r, &locked, from);
+	if (after.lose)
+		lose_flags(r, &after);
 	return 0;
 }

@@ -30,11 +30,14 @@ struct fill {
 /* Is there one registered mapping (of any context) over all of it? */
 static int check_destination(const struct fill *f)
 {
-	const struct fl_vma *v;
+	struct fl_vma *v;
 	int err = 0;
 
 	fl_rcu_read_lock();
 	v = fl_index_find(&f->mm->index, f->dst);
+	/* Linux prepares the anon_vma before it looks whether the mapping is registered. */
+	if (v && v->start <= f->dst && !(v->flags & FL_VM_FOREIGN))
+		(void)fl_vma_anon_id(f->mm, v);
 	if (!v || v->start > f->dst || v->end - f->dst < f->len || !v->uffd || fl_uffd_released(v->uffd))
 		err = -FL_ENOENT;
 	else if (f->wp && !(v->flags & FL_VM_UFFD_WP))
