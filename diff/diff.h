@@ -168,6 +168,7 @@ struct fl_ground {
 	uint64_t memory;   /* bytes that there are, with swap: what heuristic overcommit goes by */
 	uint64_t brk;      /* where the heap would begin: nothing is there yet */
 	uint64_t max_maps;
+	uint64_t most_memlock; /* RLIMIT_MEMLOCK in bytes, at most: more is not to be had here. 0: any */
 	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */
 	char release[64];           /* uname -r */

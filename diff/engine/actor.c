@@ -133,6 +133,7 @@ static uint64_t limit_bytes(uint64_t base, uint64_t pages)
 static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t pages)
 {
 	struct fl_engine_process *p = fl_engine_process(a);
+	uint64_t most = a->e->ground.most_memlock;
 
 	switch (limit) {
 	case RLIMIT_AS:
@@ -143,6 +144,8 @@ static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t page
 		break;
 	case RLIMIT_MEMLOCK:
 		p->memlock = limit_bytes(0, pages);
+		if (most && (!p->memlock || p->memlock > most))
+			p->memlock = most;
 		p->no_locks = !pages;
 		break;
 	case RLIMIT_STACK:

@@ -134,7 +134,7 @@ static int64_t set_limit(struct fl_kern *k, const struct fl_call *c)
 	else
 		r.rlim_cur = (base + c->value) * FL_DIFF_PAGE;
 	if (r.rlim_max != RLIM_INFINITY && r.rlim_cur > r.rlim_max)
-		r.rlim_max = r.rlim_cur;
+		r.rlim_cur = r.rlim_max;
 	return prlimit(p->pid, c->object, &r, NULL) ? -errno : 0;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -61,6 +62,7 @@ static int look_at_ground(struct fl_kern *k, char **error)
 	struct fl_ground *g = k->ground;
 	struct utsname name;
 	struct sysinfo info;
+	struct rlimit memlock;
 	char path[64], *text;
 	int fd;
 
@@ -83,6 +85,8 @@ static int look_at_ground(struct fl_kern *k, char **error)
 	g->min_hint = fl_kern_board(k->area)->low < LOW ? fl_kern_board(k->area)->low : g->min_addr;
 	if (!sysinfo(&info))
 		g->memory = (info.totalram + info.totalswap) * info.mem_unit;
+	if (!prlimit(k->zygote, RLIMIT_MEMLOCK, NULL, &memlock) && memlock.rlim_max != RLIM_INFINITY)
+		g->most_memlock = memlock.rlim_max;
 	g->max_maps = read_number("/proc/sys/vm/max_map_count", 65530);
 	g->unprivileged_uffd = (unsigned)read_number("/proc/sys/vm/unprivileged_userfaultfd", 1);
 	g->root = has_capability(CAP_SYS_PTRACE) && has_capability(CAP_IPC_LOCK);

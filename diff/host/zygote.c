@@ -74,21 +74,16 @@ void fl_host_side_settle(char **argv)
 		execv("/proc/self/exe", argv);
 }
 
+/* The hard limit as high as can be, or `to`: programs take the soft one up and down. */
 static void limit(unsigned which, rlim_t to)
 {
 	struct rlimit r;
 
 	if (getrlimit(which, &r))
 		return;
-	/* The hard limit stays above: limits of a program go up again, too. */
-	if (r.rlim_max != RLIM_INFINITY && (to == RLIM_INFINITY || r.rlim_max < to)) {
-		r.rlim_max = to;
-		if (!setrlimit(which, &(struct rlimit){to, to}))
-			return;
-		getrlimit(which, &r);
-		to = r.rlim_max;
-	}
-	r.rlim_cur = to;
+	if (r.rlim_max != RLIM_INFINITY && !setrlimit(which, &(struct rlimit){r.rlim_cur, RLIM_INFINITY}))
+		r.rlim_max = RLIM_INFINITY;
+	r.rlim_cur = to < r.rlim_max ? to : r.rlim_max;
 	setrlimit(which, &r);
 }
 
