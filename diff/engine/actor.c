@@ -146,7 +146,6 @@ static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t page
 		p->memlock = limit_bytes(0, pages);
 		if (most && (!p->memlock || p->memlock > most))
 			p->memlock = most;
-		p->no_locks = !pages;
 		break;
 	case RLIMIT_STACK:
 		p->stack = limit_bytes(0, pages);

@@ -106,7 +106,6 @@ void fl_engine_first_limits(struct fl_engine_process *p)
 	p->as = p->data = 0;
 	p->memlock = LIMIT_MEMLOCK;
 	p->stack = LIMIT_STACK;
-	p->no_locks = false;
 	fl_engine_apply_limits(p);
 }
 

@@ -36,7 +36,6 @@ struct fl_engine_process {
 	bool made;
 	unsigned actors;                   /* of its threads: those that have not gone */
 	uint64_t as, data, memlock, stack; /* limits in bytes, as fl_mm_set_limits takes them: 0 is none */
-	bool no_locks;                     /* RLIMIT_MEMLOCK is 0 */
 };
 
 struct fl_engine_actor {

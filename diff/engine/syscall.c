@@ -15,12 +15,6 @@ static int narrow(uint64_t flags)
 	return (int)(uint32_t)(flags | (flags >> 32 ? 0x40000000u : 0));
 }
 
-/* Nothing may be locked by who has neither the right nor any allowance. */
-static bool may_not_lock(const struct fl_engine_actor *a)
-{
-	return a->e->process[a->process].no_locks && !(a->task.caps & FL_CAP_IPC_LOCK);
-}
-
 static int64_t sys_mmap(struct fl_engine_actor *a, const uint64_t *arg)
 {
 	int flags = (int)(uint32_t)arg[3];
@@ -32,9 +26,6 @@ static int64_t sys_mmap(struct fl_engine_actor *a, const uint64_t *arg)
 	if (!(flags & FL_MAP_ANONYMOUS) && arg[4] == UINT64_MAX)
 		return -FL_EBADF;
 	err = fl_mmap(&a->task, arg[0], arg[1], (int)(uint32_t)arg[2], flags, &at);
-	/* It was the limit, which is asked right after the right. */
-	if (err == -FL_EAGAIN && (flags & FL_MAP_LOCKED) && may_not_lock(a))
-		return -FL_EPERM;
 	return err ? err : (int64_t)at;
 }
 
@@ -70,23 +61,14 @@ static int64_t sys_madvise(struct fl_engine_actor *a, const uint64_t *arg)
 	return fl_madvise(&a->task, arg[0], arg[1], (int)(uint32_t)arg[2]);
 }
 
-static int64_t do_mlock(struct fl_engine_actor *a, const uint64_t *arg, int flags)
-{
-	if (flags & ~FL_MLOCK_ONFAULT)
-		return -FL_EINVAL;
-	if (may_not_lock(a))
-		return -FL_EPERM;
-	return fl_mlock(&a->task, arg[0], arg[1], flags);
-}
-
 static int64_t sys_mlock(struct fl_engine_actor *a, const uint64_t *arg)
 {
-	return do_mlock(a, arg, 0);
+	return fl_mlock(&a->task, arg[0], arg[1], 0);
 }
 
 static int64_t sys_mlock2(struct fl_engine_actor *a, const uint64_t *arg)
 {
-	return do_mlock(a, arg, (int)(uint32_t)arg[2]);
+	return fl_mlock(&a->task, arg[0], arg[1], (int)(uint32_t)arg[2]);
 }
 
 static int64_t sys_munlock(struct fl_engine_actor *a, const uint64_t *arg)
@@ -96,13 +78,7 @@ static int64_t sys_munlock(struct fl_engine_actor *a, const uint64_t *arg)
 
 static int64_t sys_mlockall(struct fl_engine_actor *a, const uint64_t *arg)
 {
-	int flags = (int)(uint32_t)arg[0];
-
-	/* Wrong flags are seen first. */
-	if (may_not_lock(a) && flags && !(flags & ~(FL_MCL_CURRENT | FL_MCL_FUTURE | FL_MCL_ONFAULT)) &&
-	    flags != FL_MCL_ONFAULT)
-		return -FL_EPERM;
-	return fl_mlockall(&a->task, flags);
+	return fl_mlockall(&a->task, (int)(uint32_t)arg[0]);
 }
 
 static int64_t sys_munlockall(struct fl_engine_actor *a, const uint64_t *arg)
