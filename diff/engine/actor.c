@@ -144,7 +144,7 @@ static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t page
 		break;
 	case RLIMIT_MEMLOCK:
 		p->memlock = limit_bytes(0, pages);
-		if (most && (!p->memlock || p->memlock > most))
+		if (most && pages && (!p->memlock || p->memlock > most))
 			p->memlock = most;
 		break;
 	case RLIMIT_STACK:

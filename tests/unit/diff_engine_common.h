@@ -56,6 +56,7 @@ FL_UNUSED static void open_side(bool root)
 	g->mmap_hi = 0x7ffff7fff000;
 	g->brk = 0x555555600000;
 	g->max_maps = 65530;
+	g->most_memlock = 64 * PAGE;
 	g->min_addr = PAGE;
 	g->min_hint = 16 * PAGE;
 	g->memory = 1ull << 30;

@@ -248,6 +248,11 @@ static void locks_need_an_allowance(void **state)
 	assert_int_equal(sys(0, SYS_mlockall, FL_MCL_CURRENT, 0, 0, 0), -FL_EPERM);
 	assert_int_equal(sys(0, SYS_mlockall, 0, 0, 0, 0), -FL_EINVAL);
 	assert_int_equal(sys(0, SYS_mmap, 0, PAGE, RW, ANON | FL_MAP_LOCKED), -FL_EPERM);
+	/* No limit is no more than the host has. */
+	limit(RLIMIT_MEMLOCK, UINT64_MAX);
+	assert_int_equal(sys(0, SYS_mlockall, FL_MCL_FUTURE, 0, 0, 0), 0);
+	assert_int_equal(map(W + 8 * PAGE, 65, RW), -FL_EAGAIN);
+	assert_int_equal(sys(0, SYS_munlockall, 0, 0, 0, 0), 0);
 	/* A descriptor that sees faults of the kernel's needs a right. */
 	assert_int_equal(open_uffd(0, 0, FL_O_CLOEXEC), -FL_EPERM);
 	assert_int_equal(open_uffd(0, 0, FL_O_CLOEXEC | FL_UFFD_USER_MODE_ONLY), 0);
