@@ -35,14 +35,14 @@ static bool drop(struct fl_gen *g)
 		{"dontneed_locked", FL_GEN_THERE, 0},
 	};
 
-	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 60) ? FL_GEN_FILLED : FL_GEN_IS);
+	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 50) ? FL_GEN_FILLED : fl_gen_usual(g));
 }
 
 static bool age(struct fl_gen *g)
 {
 	static const struct word words[] = {{"free", 0, 0}, {"cold", 0, 0}, {"pageout", 0, 0}, {"willneed", 0, 0}};
 
-	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 60) ? FL_GEN_FILLED : FL_GEN_IS);
+	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 50) ? FL_GEN_FILLED : fl_gen_usual(g));
 }
 
 static bool guard(struct fl_gen *g)
@@ -53,13 +53,14 @@ static bool guard(struct fl_gen *g)
 		{"guard_remove", FL_GEN_GUARD, 0},
 	};
 
-	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 80) ? FL_GEN_IS : FL_GEN_SPECIAL);
+	return advise(g, &FL_GEN_WORD(g, words), fl_gen_usual(g));
 }
 
 /* A page that is watched makes this call wait. */
 static bool populate(struct fl_gen *g)
 {
-	struct fl_gen_span s = fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 70) ? FL_GEN_IS : FL_GEN_ANY, HOW);
+	struct fl_gen_span s =
+		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 80) ? fl_gen_usual(g) : FL_GEN_ANY, HOW);
 	bool write = fl_gen_percent(g, 50);
 
 	if (!fl_gen_touch(g, &s, write, true))

@@ -206,6 +206,9 @@ static void begin(struct fl_gen *g)
 		fl_gen_add_thread(g, names[i], 0);
 	choose_places(g);
 	map_first(g);
+	/* So little that it matters how much is locked already. */
+	if (!g->privileged && fl_gen_about(g, FL_FOCUS_LOCK | FL_FOCUS_LIMIT) && fl_gen_percent(g, 60))
+		fl_gen_say(g, "main: limit memlock %u\n", 2 + fl_gen_below(g, 24));
 	if (fl_gen_about(g, FL_FOCUS_UFFD) && fl_gen_percent(g, 80))
 		watch_first(g);
 }

@@ -157,6 +157,8 @@ enum fl_gen_spoil {
 	FL_GEN_SPOIL_ALL = FL_GEN_SPOIL_LENGTH | FL_GEN_SPOIL_HUGE | FL_GEN_SPOIL_FAR,
 };
 struct fl_gen_span fl_gen_span(struct fl_gen *g, unsigned process, enum fl_gen_want want, unsigned spoil);
+/* Mapped memory, and such as the program is about. */
+enum fl_gen_want fl_gen_usual(struct fl_gen *g);
 /* A page of it; is there one? page, area: where. */
 bool fl_gen_find(struct fl_gen *g, unsigned process, enum fl_gen_want want, unsigned *area, int *page);
 /* Some place in a page, or at its edge, where an access of size bytes may begin. */

@@ -10,7 +10,7 @@ static bool lock(struct fl_gen *g)
 {
 	static const uint64_t flags[] = {2, 3, 0x100, 1ull << 31};
 	struct fl_gen_span s =
-		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? FL_GEN_IS : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
+		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? fl_gen_usual(g) : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
 	bool onfault = fl_gen_percent(g, 30);
 
 	if (!onfault && !fl_gen_touch(g, &s, false, true))

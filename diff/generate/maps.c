@@ -140,7 +140,7 @@ static bool map_impossible(struct fl_gen *g)
 static bool unmap(struct fl_gen *g)
 {
 	struct fl_gen_span s =
-		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? FL_GEN_IS : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
+		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? fl_gen_usual(g) : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
 
 	fl_gen_say(g, "munmap ");
 	fl_gen_say_range(g, &s);
@@ -152,7 +152,7 @@ static bool unmap(struct fl_gen *g)
 static bool protect(struct fl_gen *g)
 {
 	struct fl_gen_span s =
-		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? FL_GEN_IS : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
+		fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? fl_gen_usual(g) : FL_GEN_ANY, FL_GEN_SPOIL_ALL);
 	unsigned prot = choose_prot(g);
 
 	fl_gen_say(g, "mprotect ");
@@ -189,7 +189,7 @@ static bool look(struct fl_gen *g)
 static bool synchronize(struct fl_gen *g)
 {
 	static const uint64_t flags[] = {0, 1, 2, 4, 3, 6, 5, 7, 8, 0x100};
-	struct fl_gen_span s = fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? FL_GEN_IS : FL_GEN_ANY,
+	struct fl_gen_span s = fl_gen_span(g, fl_gen_here(g), fl_gen_percent(g, 85) ? fl_gen_usual(g) : FL_GEN_ANY,
 					   FL_GEN_SPOIL_LENGTH | FL_GEN_SPOIL_FAR);
 
 	fl_gen_say(g, "msync ");

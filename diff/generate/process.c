@@ -67,13 +67,14 @@ static bool signal(struct fl_gen *g)
 	if (t->gone || target == g->self || (!t->asleep && fl_gen_percent(g, 80)))
 		return false;
 	fl_gen_say(g, "signal %s", t->name);
-	if (!fl_gen_percent(g, 25)) {
+	if (!fl_gen_percent(g, t->process ? 25 : 3)) {
 		t->asleep &= t->in_kernel;
 		return true;
 	}
+	/* That ends its process. */
 	fl_gen_say(g, " fatal");
-	t->asleep = false;
-	t->gone = true;
+	for (unsigned i = 0; i < g->threads; i++)
+		g->thread[i].gone |= g->thread[i].process == t->process;
 	return true;
 }
 

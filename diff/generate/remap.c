@@ -9,7 +9,7 @@
 static struct fl_gen_span old_span(struct fl_gen *g)
 {
 	unsigned how = FL_GEN_SPOIL_LENGTH | FL_GEN_SPOIL_HUGE;
-	enum fl_gen_want want = fl_gen_percent(g, 75) ? FL_GEN_IS : fl_gen_percent(g, 80) ? FL_GEN_SPECIAL : FL_GEN_ANY;
+	enum fl_gen_want want = fl_gen_percent(g, 95) ? fl_gen_usual(g) : FL_GEN_ANY;
 	struct fl_gen_span s = fl_gen_span(g, fl_gen_here(g), want, how);
 
 	/* Most that reach beyond one mapping are refused. */

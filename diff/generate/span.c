@@ -40,6 +40,17 @@ bool fl_gen_find(struct fl_gen *g, unsigned process, enum fl_gen_want want, unsi
 	return false;
 }
 
+enum fl_gen_want fl_gen_usual(struct fl_gen *g)
+{
+	unsigned at = fl_gen_below(g, 100);
+
+	if (fl_gen_about(g, FL_FOCUS_UFFD) && at < 25)
+		return FL_GEN_WATCHED;
+	if (fl_gen_about(g, FL_FOCUS_LOCK) && at < 25)
+		return FL_GEN_LOCKS;
+	return at >= 90 ? FL_GEN_SPECIAL : FL_GEN_IS;
+}
+
 /* Do two pages belong to one mapping? */
 static bool same(uint16_t a, uint16_t b)
 {

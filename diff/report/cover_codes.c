@@ -36,7 +36,8 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 	[FL_SC_SYSWRITE] = NOW(KERNEL_COPY, 0, "write(2); userfaultfd(2)"),
 	[FL_SC_SYSREAD] = NOW(KERNEL_COPY, 0, "read(2); userfaultfd(2)"),
 
-	[FL_SC_MMAP] = NOW(B(EEXIST) | B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN),
+	/* OTHER: an address that is no multiple of a page, within the last page of all, is given back, and so is an error. */
+	[FL_SC_MMAP] = NOW(B(EEXIST) | B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN) | B(OTHER),
 			   B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
 	[FL_SC_MMAP_ANY] = NOW(B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN) | B(EEXIST),
 			       B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
@@ -44,7 +45,8 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 	[FL_SC_MPROTECT] = NOW(B(EINVAL) | B(ENOMEM), B(EACCES), "mprotect(2)"),
 	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP) | B(GONE),
 			      B(EACCES) | B(EBADF) | B(EIO) | B(EAGAIN) | B(EHWPOISON) | B(EBUSY), "madvise(2)"),
-	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN) | B(EPERM), 0, "mremap(2)"),
+	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN) | B(EPERM) | B(ASLEEP), 0,
+			     "mremap(2); asleep: it brings pages of what is locked"),
 	[FL_SC_MLOCK] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(EAGAIN) | B(ASLEEP) | B(GONE), 0, "mlock(2)"),
 	[FL_SC_MUNLOCK] = NOW(B(EINVAL) | B(ENOMEM), 0, "mlock(2)"),
 	[FL_SC_MLOCKALL] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(ASLEEP), 0, "mlockall(2)"),
@@ -56,8 +58,8 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 
 	[FL_SC_FORK] = NOW(0, 0, "fork(2); its errors need a machine without memory or room for a process"),
 	[FL_SC_EXIT] = NOW(0, 0, "exit(2)"),
-	[FL_SC_SIGNAL] = NOW(B(GONE), 0, "tgkill(2); who is gone is asked nothing"),
-	[FL_SC_LIMIT] = NOW(0, 0, "setrlimit(2); only the soft limit is set"),
+	[FL_SC_SIGNAL] = NOW(B(GONE) | B(ESRCH), 0, "tgkill(2), kill(2); killed: its own process"),
+	[FL_SC_LIMIT] = NOW(0, B(EPERM), "setrlimit(2); EPERM: above the hard limit, which is not lowered"),
 
 	[FL_SC_OPEN] = NOW(B(EINVAL) | B(EPERM), 0, "userfaultfd(2)"),
 	[FL_SC_API] = NOW(IOCTL, B(EPERM), "ioctl_userfaultfd(2): UFFDIO_API; EPERM: EVENT_FORK"),
@@ -74,7 +76,8 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 			   "userfaultfd(2): read"),
 	[FL_SC_POLL] = NOW(0, 0, "poll(2): what is wrong shows in revents"),
 	[FL_SC_CLOSE] = NOW(B(EBADF), 0, "close(2)"),
-	[FL_SC_IOCTL] = NOW(IOCTL, 0, "ioctl_userfaultfd(2)"),
+	[FL_SC_IOCTL] = NOW(IOCTL | B(ENOENT) | B(EEXIST) | B(EAGAIN) | B(ENOMEM) | B(ESRCH) | B(EBUSY), 0,
+			    "ioctl_userfaultfd(2)"),
 	/* Of hand-written programs: made of the calls above. */
 	[FL_SC_MAP] = {FL_COVER_SETUP, B(FINE), 0, "mmap(2)"},
 	[FL_SC_UFFD] = {FL_COVER_SETUP, B(FINE), 0, "userfaultfd(2)"},
