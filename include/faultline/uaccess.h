@@ -17,6 +17,10 @@ FL_BEGIN_C
  */
 FL_MUST_CHECK size_t fl_copy_from_user(struct fl_task *t, void *dst, fl_va src, size_t n);
 FL_MUST_CHECK size_t fl_copy_to_user(struct fl_task *t, fl_va dst, const void *src, size_t n);
+/*
+ * A word of n bytes (at most 16), by one access: all of it or nothing. 0 or -FL_EFAULT.
+ */
+FL_MUST_CHECK int fl_put_user(struct fl_task *t, fl_va dst, const void *src, size_t n);
 /* The same with page faults disabled: never sleeps, never faults anything in. */
 FL_MUST_CHECK size_t fl_copy_from_user_nofault(struct fl_task *t, void *dst, fl_va src, size_t n);
 FL_MUST_CHECK size_t fl_copy_to_user_nofault(struct fl_task *t, fl_va dst, const void *src, size_t n);

@@ -145,6 +145,11 @@ enum fl_step fl_fault_present(struct fl_fault_ctx *c, fl_pte seen)
 	 * before the page was there). Repeating it would end in a refusal, so refuse; unless the VMA is about to be
 	 * replaced.
 	 */
+	if (!(fl_pte_prot(c->mm->arch, c->vma->flags) & right) && c->resolved_by_uffd) {
+		/* It did come before the page was there, and the page has come: that is one fault, the refusal another. */
+		c->f.kind = FL_KIND_SPURIOUS;
+		return FL_STEP_DONE;
+	}
 	if (!(fl_pte_prot(c->mm->arch, c->vma->flags) & right))
 		return fl_load_seq(&c->vma->mark) ? FL_STEP_STALE : FL_STEP_ACCESS;
 	if (c->f.access != FL_WRITE)

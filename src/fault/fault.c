@@ -81,6 +81,9 @@ static enum fl_step missing(struct fl_fault_ctx *c)
 		return fl_fault_anon(c);
 	if (c->f.flags & FL_FAULTF_AHEAD)
 		return FL_STEP_LEAVE;
+	/* Linux is ready to put a page of its own there before it finds out that somebody else will. */
+	if (c->f.access == FL_WRITE)
+		fl_vma_anon_id(c->mm, c->vma);
 	if (!nothing_there(c))
 		return FL_STEP_AGAIN;
 	/* The VMA holds a reference, and lives as long as this rcu section. */
@@ -178,9 +181,10 @@ static enum fl_outcome ask_uffd(struct fl_fault_ctx *c)
 		return refuse(c, o, c->f.si_code);
 	/*
 	 * What user mode tries first, without the lock of the address space, is no try to Linux: only what waits a
-	 * second time, or has had to take that lock before it waited, counts as a retry.
+	 * second time, or has had to take that lock before it waited, counts as a retry. Populating begins anew each time.
 	 */
-	c->tried = c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER);
+	c->tried = (c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER)) &&
+		   !(c->f.flags & FL_FAULTF_POPULATE);
 	c->resolved_by_uffd = true;
 	return FL_FAULT_DONE;
 }

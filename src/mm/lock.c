@@ -73,13 +73,19 @@ static int apply(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
 int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags)
 {
 	fl_va start, end;
+	bool wraps;
 	int err;
 
 	if (flags & ~FL_MLOCK_ONFAULT)
 		return -FL_EINVAL;
 	if (!fl_mm_may_lock_any(t->mm, t))
 		return -FL_EPERM;
-	if (!whole_pages(t->mm, addr, len, &start, &end))
+	wraps = !whole_pages(t->mm, addr, len, &start, &end);
+	/* The limit is asked first, be there something to lock or not. */
+	if ((wraps || start == end) &&
+	    !fl_mm_may_lock(t->mm, t, end - start - locked_within(t->mm, start, wraps ? UINT64_MAX : end)))
+		return -FL_ENOMEM;
+	if (wraps)
 		return -FL_EINVAL;
 	err = apply(t, start, end, flags ? LOCKED_MASK : FL_VM_LOCKED);
 	if (!err)

@@ -236,8 +236,9 @@ FL_MUST_CHECK int fl_mm_grow_stack(struct fl_task *t, fl_va va);
 
 /*
  * UFFDIO_REGISTER's part: everything in [start, end) is registered with u for modes, or the modes of its registration
- * are replaced if they lack one of these. UFFDIO_UNREGISTER's: u is NULL, and only is who asks. t: any task, perhaps of
- * another address space; the caller keeps mm's mappings by a users reference. Page-aligned.
+ * are replaced if they lack one of these. UFFDIO_UNREGISTER's: u is NULL, and only is who asks; whoever waits in what
+ * only loses is woken. t: any task, perhaps of another address space; the caller keeps mm's mappings by a users
+ * reference. Page-aligned.
  * Returns 0; -FL_EINVAL: nothing is mapped there, something cannot be registered, or (unregister) belongs to another
  * context than only; -FL_EPERM: something may never be written; -FL_EBUSY: something belongs to another context;
  * -FL_EINTR; nothing has changed then.

@@ -11,6 +11,7 @@
 /* Locked memory that becomes writable is to be copied at once, so that the first write to it need not fault. */
 struct copy_ahead {
 	fl_va start, end;
+	struct copy_ahead *next;
 };
 
 static bool wants_copy(uint64_t before, uint64_t after)
@@ -18,9 +19,38 @@ static bool wants_copy(uint64_t before, uint64_t after)
 	return (before & (FL_VM_WRITE | FL_VM_SHARED | FL_VM_LOCKED)) == FL_VM_LOCKED && (after & FL_VM_WRITE);
 }
 
+/* Remember [start, end). Without memory for it, its writes fault. */
+static void note_copy(struct copy_ahead **list, fl_va start, fl_va end)
+{
+	struct copy_ahead *c = *list;
+
+	if (c && c->end == start) {
+		c->end = end;
+		return;
+	}
+	c = fl_port_alloc(sizeof(*c));
+	if (!c)
+		return;
+	c->start = start;
+	c->end = end;
+	c->next = *list;
+	*list = c;
+}
+
+static void copy_all(struct fl_task *t, struct copy_ahead *list)
+{
+	struct copy_ahead *next;
+
+	for (; list; list = next) {
+		next = list->next;
+		fl_mm_populate_locked(t, list->start, list->end);
+		fl_port_free(list, sizeof(*list));
+	}
+}
+
 /* One VMA's part [start, end). */
 static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_va end, uint64_t prot,
-		   struct copy_ahead *copy)
+		   struct copy_ahead **copy)
 {
 	uint64_t flags = (v->flags & ~RWX) | prot, before = v->flags;
 	int err;
@@ -43,11 +73,8 @@ static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_
 		flags &= ~FL_VM_ACCOUNT;
 	}
 	err = fl_change_flags(c, v, start, end, flags, v->uffd);
-	if (!err && wants_copy(before, flags)) {
-		if (copy->start == copy->end)
-			copy->start = start;
-		copy->end = end;
-	}
+	if (!err && wants_copy(before, flags))
+		note_copy(copy, start, end);
 	return err;
 }
 
@@ -69,7 +96,7 @@ static int grow_start(struct fl_mm *mm, fl_va *start, fl_va end)
 	return err;
 }
 
-static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t prot, struct copy_ahead *copy)
+static int protect_range(struct fl_change *c, fl_va start, fl_va end, uint64_t prot, struct copy_ahead **copy)
 {
 	struct fl_vma *v;
 	fl_va stop;
@@ -109,7 +136,7 @@ int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot)
 {
 	int grows = prot & (FL_PROT_GROWSDOWN | FL_PROT_GROWSUP), err;
 	struct fl_mm *mm = t->mm;
-	struct copy_ahead copy = {0};
+	struct copy_ahead *copy = NULL;
 	struct fl_change c;
 	fl_va end;
 
@@ -133,7 +160,6 @@ int fl_mprotect(struct fl_task *t, fl_va addr, uint64_t len, int prot)
 	else
 		err = protect_range(&c, addr, end, fl_prot_flags(prot), &copy);
 	fl_change_unlock(&c);
-	if (copy.start < copy.end)
-		fl_mm_populate_locked(t, copy.start, copy.end);
+	copy_all(t, copy);
 	return err;
 }

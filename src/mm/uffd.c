@@ -60,6 +60,7 @@ int fl_mm_set_uffd(struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end, 
 	struct fl_change c;
 	struct fl_vma *v;
 	fl_va va, next;
+	bool had;
 	int err;
 
 	err = fl_change_lock(&c, t, mm, start, end);
@@ -67,8 +68,14 @@ int fl_mm_set_uffd(struct fl_task *t, struct fl_mm *mm, fl_va start, fl_va end, 
 		return err;
 	err = check_range(mm, start, end, only, u, modes);
 	for (va = start; !err && (v = fl_index_find_in(&mm->index, va, end)) != NULL; va = next) {
+		fl_va from = v->start > start ? v->start : start;
+
 		next = v->end;
+		had = !u && owner(v) == only;
 		err = set_one(&c, v, start, end, u, u ? modes : 0);
+		/* They go on as ordinary faults. Who waits where nothing is registered any more waits on, as in Linux. */
+		if (!err && had && !FL_BUG(unregister_silent))
+			fl_uffd_wake(only, from, next < end ? next : end);
 	}
 	fl_change_unlock(&c);
 	return err;

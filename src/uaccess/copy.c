@@ -94,6 +94,14 @@ size_t fl_copy_to_user(struct fl_task *t, fl_va dst, const void *src, size_t n)
 	return FL_BUG(short_lost) && done < n ? n : n - done;
 }
 
+int fl_put_user(struct fl_task *t, fl_va dst, const void *src, size_t n)
+{
+	/* In two pages: both are there before either is written. */
+	if (fl_user_first_page(t->mm, dst, n) < n && fl_fault_in_writeable(t, dst, n))
+		return -FL_EFAULT;
+	return fl_copy_to_user(t, dst, src, n) ? -FL_EFAULT : 0;
+}
+
 size_t fl_copy_from_user_nofault(struct fl_task *t, void *dst, fl_va src, size_t n)
 {
 	size_t left;

@@ -10,7 +10,6 @@
  * The mutex guards what context.h says; it is never held across another room's call.
  */
 #include "faultline/uaccess.h"
-#include "sync/bug.h"
 #include "uffd/context.h"
 
 int fl_uffd_create(struct fl_task *t, int flags, bool privileged, const struct fl_uffd_ops *ops, void *arg,
@@ -151,7 +150,7 @@ static int ioctl_register(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 	if (err)
 		return err;
 	/* The range stays registered when this fails, as in Linux. */
-	if (fl_copy_to_user(t, arg + offsetof(struct fl_uffdio_register, ioctls), &ioctls, sizeof(ioctls)))
+	if (fl_put_user(t, arg + offsetof(struct fl_uffdio_register, ioctls), &ioctls, sizeof(ioctls)))
 		return -FL_EFAULT;
 	return 0;
 }
@@ -159,16 +158,12 @@ static int ioctl_register(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 static int ioctl_unregister(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 {
 	struct fl_uffdio_range r;
-	int err;
 
 	if (fl_copy_from_user(t, &r, arg, sizeof(r)))
 		return -FL_EFAULT;
 	if (!fl_uffd_range_ok(u, r.start, r.len))
 		return -FL_EINVAL;
-	err = set_range(t, u, r.start, r.len, 0);
-	if (!err && !FL_BUG(unregister_silent))
-		fl_uffd_wake(u, r.start, r.start + r.len); /* they go on as ordinary faults */
-	return err;
+	return set_range(t, u, r.start, r.len, 0);
 }
 
 static int ioctl_wake(struct fl_task *t, struct fl_uffd *u, fl_va arg)

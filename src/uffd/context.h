@@ -32,6 +32,8 @@ struct fl_uffd_waiter {
 	struct fl_uffd_msg msg;              /* (i) arg1: the address that a wake must cover */
 	uint32_t priority;                   /* (i) of the tree: a node's is at least its children's */
 	uint32_t woken;                      /* (a; m to write) out of tree and queue */
+	uint32_t taken;                      /* (a; m to write) restless, and its message has been read */
+	bool restless;                       /* (i) a signal keeps it from sleeping: see src/uffd/wait.c */
 	bool unread;                         /* (m) */
 };
 
@@ -69,9 +71,6 @@ struct fl_uffd_waiter *fl_uffd_tree_from(const struct fl_uffd *u, fl_va addr) FL
 /* The queue of unread messages and its readers: src/uffd/read.c. */
 void fl_uffd_queue_add(struct fl_uffd *u, struct fl_uffd_waiter *w) FL_REQUIRES(&u->mutex);
 void fl_uffd_queue_remove(struct fl_uffd *u, struct fl_uffd_waiter *w) FL_REQUIRES(&u->mutex);
-
-/* Let every waiter whose message's address lies in [start, end) look again. */
-void fl_uffd_wake(struct fl_uffd *u, fl_va start, fl_va end);
 
 /* COPY and ZEROPAGE: src/uffd/fill.c. */
 int fl_uffd_copy(struct fl_task *t, struct fl_uffd *u, fl_va arg);

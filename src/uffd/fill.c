@@ -130,7 +130,7 @@ static int fill(struct fill *f, fl_va result)
 	if (!FL_BUG(fill_after_exit))
 		fl_mm_put(f->mm);
 
-	if (fl_copy_to_user(f->task, result, &done, sizeof(done)))
+	if (fl_put_user(f->task, result, &done, sizeof(done)))
 		return -FL_EFAULT; /* the pages are there; who waits is not woken */
 	if (done < 0)
 		return (int)done;
@@ -146,7 +146,7 @@ static int refuse_during_event(struct fl_task *t, const struct fl_uffd *u, fl_va
 
 	if (!fl_load_acquire(&u->events))
 		return 0;
-	return fl_copy_to_user(t, result, &again, sizeof(again)) ? -FL_EFAULT : -FL_EAGAIN;
+	return fl_put_user(t, result, &again, sizeof(again)) ? -FL_EFAULT : -FL_EAGAIN;
 }
 
 int fl_uffd_copy(struct fl_task *t, struct fl_uffd *u, fl_va arg)

@@ -15,6 +15,9 @@
  */
 bool fl_uffd_released(const struct fl_uffd *u);
 
+/* Let every waiter whose message's address lies in [start, end) look again. A range lock may be held. */
+void fl_uffd_wake(struct fl_uffd *u, fl_va start, fl_va end);
+
 /*
  * The fault is userfaultfd's: nothing is mapped at f->addr, the VMA has MISSING and a context that is not released.
  * Called with nothing held, in no rcu section; the caller keeps a reference on u meanwhile. Queues a message, asks
