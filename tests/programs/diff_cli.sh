@@ -78,8 +78,8 @@ expect 2 "--verbose is for files" --verbose
 expect 2 "nowhere.fl" nowhere.fl
 printf 'map A anon private\nthread main\nmain: a = laod A\n' >typo.fl
 expect 2 "typo.fl:3:11: " typo.fl
-printf 'map A anon private\nthread one { a = load A }\nthread two { b = load A }\n' >order.fl
-expect 2 "order.fl" order.fl
+printf 'map A shmem shared\nthread main\nmain: a = load A\n' >shmem.fl
+expect 2 "shmem.fl:1:" shmem.fl
 printf '\0\377\001' >binary.fl
 expect 2 "binary.fl" binary.fl
 expect 2 "" .
@@ -88,7 +88,7 @@ expect 2 "good.fl: both sides agree" typo.fl good.fl
 expect 2 "cannot write 'nowhere/log" --log nowhere/log --programs 3 --seed 1
 
 # Files.
-expect 0 "good.fl: both sides agree, 4 statements" good.fl
+expect 0 "good.fl: both sides agree, 5 statements" good.fl
 expect 0 "" --quiet good.fl
 [ ! -s out ] || fail "--quiet says something of a program on which both sides agree: $(cat out)"
 expect 0 "r2 = load A[1]+8" -v good.fl
@@ -125,7 +125,7 @@ expect 0 "log.0: both sides agree" log.0
 
 # A bug is found, made small, saved, and shown again by what was saved.
 if [ -x "$bugs" ]; then
-	bug=brk_exact
+	bug=brk_rounded
 	FL_BUG=$bug timeout 300 "$bugs" --seed 1 --time 20 --save kept >out 2>&1
 	[ $? -eq 1 ] || fail "a bug ($bug) is not exit status 1: $(tail -5 out)"
 	grep -q "^DIVERGENCE " out || fail "no divergence is printed for $bug: $(tail -5 out)"
@@ -164,9 +164,10 @@ children="$children $(pgrep -P "$pid")"
 kill -KILL $pid
 wait $pid 2>/dev/null
 sleep 1
-[ "$(echo "$children" | wc -w)" -eq 4 ] || fail "two jobs are not two processes: $children"
+[ "$(echo "$children" | wc -w)" -ge 4 ] || fail "two jobs are not two processes: $children"
 for child in $children; do
-	kill -0 "$child" 2>/dev/null && fail "process $child is left over"
+	# One that nobody has asked about yet is dead all the same.
+	grep -q '^State:[[:space:]]*[DRSTt]' "/proc/$child/status" 2>/dev/null && fail "process $child is left over"
 done
 
 # Without privilege.
