@@ -101,7 +101,7 @@ struct fl_rule {
 	enum fl_diff_kind kind;   /* FL_DIFF_KINDS: any */
 	enum fl_fact_field field; /* FL_FACT_FIELDS: any */
 	/* NULL: always. e and h: the facts that differ; NULL where a side has none */
-	bool (*applies)(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_fact *e,
+	bool (*applies)(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
 			const struct fl_fact *h);
 	bool ends; /* what comes after cannot be compared: the program ends here */
 	const char *reason;

@@ -10,6 +10,8 @@
 #include "diff/lower/internal.h"
 #include "faultline/errno.h"
 
+#define INSTRUCTION 16u /* bytes, and none is longer */
+
 struct fl_call *fl_lower_next(struct fl_lowering *l, enum fl_call_kind kind)
 {
 	struct fl_call *c = &l->call[l->n++];
@@ -82,7 +84,10 @@ static bool lower_access(struct fl_lowering *l)
 		add_access(l, FL_CALL_ADD);
 		return true;
 	case FL_SC_FETCH:
-		add_access(l, FL_CALL_FETCH);
+		c = add_access(l, FL_CALL_FETCH);
+		/* A processor fetches a whole instruction, and nobody knows how long it is: all of it in this page. */
+		if (c->arg[0] % FL_DIFF_PAGE > FL_DIFF_PAGE - INSTRUCTION)
+			c->arg[0] = (c->arg[0] | (FL_DIFF_PAGE - 1)) - (INSTRUCTION - 1);
 		return true;
 	default:
 		return false;

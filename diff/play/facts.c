@@ -76,7 +76,7 @@ static void add_out(struct fl_play_own *o, unsigned actor)
 
 			word[side] = has_value(a) ? out_word(a, at, outs) : 0;
 		}
-		if (outs && who->call[who->at].lacks_at == at)
+		if (who->worked && who->call[who->at].lacks_at == at)
 			word[FL_KERNEL] &= ~who->call[who->at].lacks;
 		if (!word[FL_ENGINE] && !word[FL_KERNEL])
 			continue;

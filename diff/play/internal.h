@@ -19,6 +19,9 @@ struct fl_play_actor {
 	unsigned process, calls, at;      /* call[at] is the one that was issued last */
 	enum fl_diff_kind kind;           /* of the memory that st is about, before it */
 	enum fl_answer_state state[FL_SIDES];
+	bool slept;   /* before the call that was issued last */
+	bool company; /* it was woken by a call that woke others, too */
+	bool worked;  /* the last of its calls that gives a result went well on the kernel */
 	uint64_t minor[FL_SIDES], major[FL_SIDES];
 	struct fl_call call[FL_CALLS_MAX];
 };
@@ -37,6 +40,8 @@ struct fl_play_own {
 	/* the step under way: its facts begin here, and calls are numbered */
 	size_t begin[FL_SIDES];
 	unsigned call;
+	unsigned woken;     /* by the last call */
+	bool company_wrote; /* of those who were woken together one wrote to memory */
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;
 	enum fl_diff_kind kind;
@@ -80,8 +85,7 @@ bool fl_fact_before(const struct fl_fact *a, const struct fl_fact *b);
 enum fl_play_verdict fl_play_judge(struct fl_play_own *o, const struct fl_sc_statement *st, enum fl_diff_kind kind,
 				   bool *ruled);
 /* The first rule that allows it, or UINT_MAX. */
-unsigned fl_rule_find(const struct fl_rule *rule, size_t n, const struct fl_scenario *s,
-		      const struct fl_sc_statement *st, enum fl_diff_kind kind, const struct fl_fact *e,
-		      const struct fl_fact *h);
+unsigned fl_rule_find(const struct fl_play *p, const struct fl_sc_statement *st, enum fl_diff_kind kind,
+		      const struct fl_fact *e, const struct fl_fact *h);
 
 #endif

@@ -41,7 +41,7 @@ static enum fl_play_verdict weigh(struct judge *j)
 	const struct fl_fact *f = j->e ? j->e : j->h;
 	const struct fl_sc_statement *st = blamed(j, f);
 	enum fl_diff_kind kind = kind_blamed(j, f);
-	unsigned rule = fl_rule_find(o->p.rules, o->p.rules_count, o->s, st, kind, j->e, j->h);
+	unsigned rule = fl_rule_find(&o->p, st, kind, j->e, j->h);
 
 	if (rule == UINT_MAX) {
 		o->st = st;

@@ -79,12 +79,14 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 		who->process = a < s->threads ? s->thread[a].process : 0;
 		for (unsigned side = 0; side < FL_SIDES; side++) {
 			who->state[side] = FL_ANSWER_NONE;
+			who->slept = who->company = who->worked = false;
 			who->minor[side] = who->major[side] = 0;
 			o->begin[side] = o->p.facts[side]->n = 0;
 			o->p.first[side] = SIZE_MAX;
 		}
 	}
-	o->p.step = o->p.steps = o->p.rule = o->call = 0;
+	o->p.step = o->p.steps = o->p.rule = o->call = o->woken = 0;
+	o->company_wrote = false;
 	free(o->p.text);
 	o->p.text = NULL;
 	return true;
@@ -114,16 +116,48 @@ static void collect(struct fl_play_own *o, unsigned side)
 	}
 }
 
+static bool writes(enum fl_sc_op op)
+{
+	switch (op) {
+	case FL_SC_LOAD:
+	case FL_SC_FETCH:
+	case FL_SC_COPYIN:
+	case FL_SC_SYSWRITE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Who slept and does not any more. Those who are woken together go on in an order that is the scheduler's. */
+static void note_woken(struct fl_play_own *o)
+{
+	o->woken = 0;
+	for (unsigned a = 0; a < o->actors; a++)
+		o->woken += o->actor[a].slept && (o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
+						  o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE);
+	for (unsigned a = 0; a < o->actors && o->woken > 1; a++) {
+		struct fl_play_actor *who = &o->actor[a];
+
+		if (!who->slept ||
+		    (who->state[FL_ENGINE] == FL_ANSWER_ASLEEP && who->state[FL_KERNEL] == FL_ANSWER_ASLEEP))
+			continue;
+		who->company = true;
+		o->company_wrote |= writes(who->st->op);
+	}
+}
+
 /* Results are bound by the engine's answers, for the calls that come to both sides. */
 static void bind(struct fl_play_own *o)
 {
 	for (unsigned a = 0; a < o->actors; a++) {
-		const struct fl_play_actor *who = &o->actor[a];
+		struct fl_play_actor *who = &o->actor[a];
 		const struct fl_answer *answer = &o->answer[FL_ENGINE][a];
 		const struct fl_call *c = &who->call[who->at];
 
 		if (answer->state != FL_ANSWER_DONE || !who->calls || !c->gives)
 			continue;
+		who->worked = o->answer[FL_KERNEL][a].ret >= 0;
 		if (who->st->result >= 0)
 			o->results[who->st->result] = fl_lower_result(o->s, who->st, c, answer);
 	}
@@ -151,6 +185,8 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 	enum fl_answer_state expect = FL_ANSWER_NONE;
 	char *error = NULL;
 
+	for (unsigned a = 0; a < o->actors; a++)
+		o->actor[a].slept = o->actor[a].state[FL_ENGINE] == FL_ANSWER_ASLEEP;
 	for (unsigned side = 0; side < FL_SIDES; side++) {
 		struct fl_side *x = o->side[side];
 
@@ -159,6 +195,7 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 		collect(o, side);
 		expect = who->state[side];
 	}
+	note_woken(o);
 	bind(o);
 	note(o, actor);
 	fl_facts_answers(o, actor);
@@ -179,6 +216,35 @@ static bool is_idle(const struct fl_play_actor *who)
 		if (who->state[side] == FL_ANSWER_ASLEEP || who->state[side] == FL_ANSWER_GONE)
 			return false;
 	return true;
+}
+
+/*
+ * A thread that waits for a page in a system call that copies from or to it, and gets a signal that is not fatal, does not
+ * sleep any more on Linux: it tries again and again until the page is there, and is in the queue of messages or not by
+ * chance. What comes after that cannot be compared, so such a signal is sent on neither side.
+ */
+static bool would_spin(const struct fl_play_own *o, const struct fl_sc_statement *st)
+{
+	const struct fl_play_actor *to;
+	const struct fl_call *c;
+
+	if (st->op != FL_SC_SIGNAL || st->fatal)
+		return false;
+	to = &o->actor[st->object];
+	c = &to->call[to->at];
+	if (to->state[FL_ENGINE] != FL_ANSWER_ASLEEP || !to->calls || c->kind != FL_CALL_SYSCALL)
+		return false;
+	switch (c->nr) {
+	case FL_NR_READ:
+		return to->st->has_into;
+	case FL_NR_IOCTL:
+	case FL_NR_PREAD64:
+	case FL_NR_PWRITE64:
+	case FL_NR_MINCORE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static enum fl_diff_kind kind_of(struct fl_play_own *o, const struct fl_play_actor *who,
@@ -210,7 +276,7 @@ static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, 
 	char *error;
 	int n;
 
-	if (!is_idle(who))
+	if (!is_idle(who) || would_spin(o, st))
 		return FL_PLAY_AGREE;
 	n = fl_lower(o->s, st, actor, o->results, who->call, &error);
 	if (n < 0)

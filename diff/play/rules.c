@@ -9,28 +9,128 @@
 
 #include "diff/play/internal.h"
 
+static const struct fl_fact *either(const struct fl_fact *e, const struct fl_fact *h)
+{
+	return e ? e : h;
+}
+
+/* The answers of one who was woken together with others; a signal on one side is no matter of order. */
+static bool woken_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			   const struct fl_fact *h)
+{
+	const struct fl_play_own *o = fl_play_seen(p);
+
+	(void)st;
+	return e && h && o->woken > 1 && o->actor[e->actor].slept;
+}
+
+static bool faults_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			    const struct fl_fact *h)
+{
+	const struct fl_fact *f = either(e, h);
+
+	(void)st;
+	return fl_fact_group(f) == FL_GROUP_FAULTS && fl_play_seen(p)->actor[f->actor].company;
+}
+
+static bool written_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			     const struct fl_fact *h)
+{
+	(void)st;
+	(void)e;
+	(void)h;
+	return fl_play_seen(p)->company_wrote;
+}
+
+/* Somebody else slept in a read of the same userfaultfd. */
+static bool reads_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			   const struct fl_fact *h)
+{
+	const struct fl_play_own *o = fl_play_seen(p);
+	const struct fl_fact *f = either(e, h);
+
+	if (fl_fact_group(f) != FL_GROUP_ANSWER || !o->actor[f->actor].slept)
+		return false;
+	for (unsigned a = 0; a < o->actors; a++) {
+		const struct fl_play_actor *who = &o->actor[a];
+
+		if (a != f->actor && who->slept && who->st->op == FL_SC_READ && who->st->object == st->object)
+			return true;
+	}
+	return false;
+}
+
 const struct fl_rule fl_rules[] = {
+	{
+		.name = "woken-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_RETURN,
+		.applies = woken_together,
+		.ends = true,
+		.reason = "threads that one call has woken go on in an order that is the scheduler's choice; here one "
+			  "has seen what another wrote",
+	},
+	{
+		.name = "copied-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_OUT,
+		.applies = woken_together,
+		.ends = true,
+		.reason = "as woken-together, of bytes that a system call copied",
+	},
+	{
+		.name = "written-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_HASH,
+		.applies = written_together,
+		.reason = "threads that one call has woken, one of which writes: who is last is the scheduler's choice",
+	},
+	{
+		.name = "minor-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_MINOR,
+		.applies = faults_together,
+		.reason = "threads that one call has woken: whose fault makes the page is the scheduler's choice",
+	},
+	{
+		.name = "major-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_MAJOR,
+		.applies = faults_together,
+		.reason = "threads that one call has woken: whose fault makes the page is the scheduler's choice",
+	},
+	{
+		.name = "two-readers",
+		.op = FL_SC_READ,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_STATE,
+		.applies = reads_together,
+		.ends = true,
+		.reason = "of several threads that sleep in read(2) of one userfaultfd any may get the message",
+	},
 	{.name = NULL, .op = FL_SC_OPS, .kind = FL_DIFF_KINDS, .field = FL_FACT_FIELDS}, /* the end */
 };
 const size_t fl_rules_count = sizeof(fl_rules) / sizeof(fl_rules[0]) - 1;
 
-static bool applies(const struct fl_rule *rule, const struct fl_scenario *s, const struct fl_sc_statement *st,
+static bool applies(const struct fl_rule *rule, const struct fl_play *p, const struct fl_sc_statement *st,
 		    enum fl_diff_kind kind, const struct fl_fact *e, const struct fl_fact *h)
 {
-	enum fl_fact_field field = e ? e->field : h->field;
-
 	return (rule->op == FL_SC_OPS || (st && rule->op == st->op)) &&
 	       (rule->kind == FL_DIFF_KINDS || rule->kind == kind) &&
-	       (rule->field == FL_FACT_FIELDS || rule->field == field) &&
-	       (!rule->applies || rule->applies(s, st, e, h));
+	       (rule->field == FL_FACT_FIELDS || rule->field == either(e, h)->field) &&
+	       (!rule->applies || rule->applies(p, st, e, h));
 }
 
-unsigned fl_rule_find(const struct fl_rule *rule, size_t n, const struct fl_scenario *s,
-		      const struct fl_sc_statement *st, enum fl_diff_kind kind, const struct fl_fact *e,
-		      const struct fl_fact *h)
+unsigned fl_rule_find(const struct fl_play *p, const struct fl_sc_statement *st, enum fl_diff_kind kind,
+		      const struct fl_fact *e, const struct fl_fact *h)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (applies(&rule[i], s, st, kind, e, h))
+	for (unsigned i = 0; i < p->rules_count; i++)
+		if (applies(&p->rules[i], p, st, kind, e, h))
 			return i;
 	return UINT_MAX;
 }

@@ -17,6 +17,8 @@ struct maker {
 	/* the statement under way */
 	const struct fl_sc_statement *st;
 	unsigned step, issuer, last; /* its last call that has facts */
+	unsigned call;               /* the one under way */
+	size_t head;                 /* its first row */
 	unsigned places, untold;     /* rows of its mappings, pages and the like; those that were left out */
 	struct fl_report_slice part[FL_SIDES];
 };
@@ -154,17 +156,37 @@ static bool answers_differ(const struct maker *m)
 	return false;
 }
 
+/* The rows from `at` on go before those of the call so far: whose statement it is stands above whom it woke. */
+static void move_up(struct maker *m, size_t at)
+{
+	struct fl_report_row *row = m->rows->row;
+
+	for (size_t to = m->head; at < m->rows->n; at++, to++) {
+		struct fl_report_row one = row[at];
+
+		memmove(&row[to + 1], &row[to], (at - to) * sizeof(one));
+		row[to] = one;
+	}
+}
+
 static void add_answers(struct maker *m, const struct fl_fact *first)
 {
+	size_t at = m->rows->n;
 	bool issued = m->st && first->actor == m->issuer;
 	bool own = issued && first->call == fl_report_gives(m->st, m->last);
 	const struct fl_sc_statement *st =
 		issued ? m->st : fl_report_doing(m->p, m->names.s, first->actor, first->step);
 
+	if (first->call != m->call) {
+		m->call = first->call;
+		m->head = at;
+	}
 	if (issued && !own && !answers_differ(m))
 		return;
 	add_answer(m, first->actor, first->call, st, own);
 	add_out(m, first->call, st);
+	if (issued)
+		move_up(m, at);
 }
 
 static void add_map(struct fl_report_text *t, const struct fl_report_names *names, const struct fl_report_slice *part)
@@ -308,6 +330,8 @@ static void enter_step(struct maker *m, unsigned step)
 
 	add_untold(m);
 	m->step = step;
+	m->call = 0;
+	m->head = m->rows->n;
 	m->last = last_call(m->p->facts[FL_ENGINE], step);
 	m->last = k > m->last ? k : m->last;
 	m->st = fl_report_statement(m->names.s, step, &m->issuer);

@@ -63,6 +63,9 @@ static int fake_begin(struct fl_side *side, const struct fl_scenario *s, char **
 	(void)s;
 	assert_false(f->begun);
 	f->begun = !f->refuses;
+	f->issued = 0;
+	memset(f->state, 0, sizeof(f->state));
+	memset(f->answered, 0, sizeof(f->answered));
 	if (f->refuses)
 		*error = strdup("it has no room");
 	return f->refuses ? -1 : 0;

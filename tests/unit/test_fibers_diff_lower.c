@@ -167,6 +167,11 @@ static void test_accesses(void **state)
 	assert_int_equal(call[0].value, UINT64_MAX);
 	lower("main: fetch W\n");
 	assert_int_equal(call[0].kind, FL_CALL_FETCH);
+	assert_int_equal(call[0].arg[0], W + 8 * PAGE);
+	lower("main: fetch W+4080\n");
+	assert_int_equal(call[0].arg[0], W + 8 * PAGE + 4080);
+	lower("main: fetch W+4081\n");
+	assert_int_equal(call[0].arg[0], W + 8 * PAGE + 4080);
 	lower("main: copyin W size=4\n");
 	check_call(0, 18, 0, W + 8 * PAGE, 4);
 	assert_int_equal(call[0].how[0], FL_ARG_CARRIER);

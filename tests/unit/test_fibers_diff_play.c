@@ -65,11 +65,9 @@ static void test_signal(void **state)
 	*say(FL_KERNEL, 3, OTHER, FL_ANSWER_DONE, 0) = *a;
 	check_run(FL_PLAY_AGREE);
 
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_KERNEL].said[0].answer.si_code = FL_SEGV_MAPERR;
 	check_differ(2, FL_FACT_CODE, "load anon answer: engine SIGSEGV ACCERR kernel SIGSEGV MAPERR");
 
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_KERNEL].said[0].answer = *a;
 	fake[FL_KERNEL].said[0].answer.sig_addr++;
 	check_differ(2, FL_FACT_ADDRESS, "load anon si_addr: engine SIGSEGV ACCERR kernel SIGSEGV ACCERR");
@@ -80,7 +78,6 @@ static void test_signal(void **state)
 		     "  5  main: e2 = open U nonblock        0                           0\n"
 		     "> 6  other: r1 = load W[1]+8           SIGSEGV ACCERR W[1]+0x8     SIGSEGV ACCERR W[1]+0x9\n");
 
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_KERNEL].said[0].answer = (struct fl_answer){.state = FL_ANSWER_DONE, .interrupted = true};
 	check_differ(2, FL_FACT_SIGNAL, "load anon answer: engine SIGSEGV ACCERR kernel interrupted");
 }
@@ -190,7 +187,6 @@ static void test_message(void **state)
 		     "  4  main: open U nonblock      0                               0\n"
 		     "  5  main: m = read U           PAGEFAULT W[5] write by other   "
 		     "PAGEFAULT W[5] write by other\n");
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	put_word(a[FL_KERNEL], 1, 0);
 	check_differ(1, FL_FACT_OUT, "read nothing message 0 arg0: engine n kernel 0");
 }
@@ -226,7 +222,6 @@ static void test_kind_of_map(void **state)
 	fake[FL_ENGINE].maps_from = fake[FL_KERNEL].maps_from = 1;
 	fake[FL_KERNEL].map[0].heap = true;
 	check_differ(0, FL_FACT_MAP_KIND, "mmap anon kind of mapping: engine private kernel private [heap]");
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_KERNEL].map[0].heap = false;
 	fake[FL_KERNEL].map[0].prot = 0;
 	check_differ(0, FL_FACT_MAP_PROT, "mmap anon protection: engine r-- kernel ---");
@@ -250,7 +245,6 @@ static void test_vm_flags(void **state)
 	kind_now = FL_DIFF_KIND_LOCKED;
 	check_differ(5, FL_FACT_VMFLAGS, "end locked VmFlags: engine ac kernel lo dc");
 	/* Told at once if every step is looked at. */
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	play->options.every_step = true;
 	check_differ(0, FL_FACT_VMFLAGS, "mmap locked VmFlags: engine ac kernel lo dc");
 }
@@ -328,7 +322,6 @@ static void test_unread(void **state)
 	fake[FL_ENGINE].unread = -1;
 	fake[FL_KERNEL].unread = 2;
 	check_run(FL_PLAY_AGREE);
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_ENGINE].unread = 1;
 	check_differ(5, FL_FACT_UNREAD, "end nothing unread messages: engine less kernel more");
 }

@@ -19,7 +19,6 @@ static void test_several_calls(void **state)
 		     "                            engine  kernel\n"
 		     "  1  map A                  0       0\n"
 		     "  2  uffd U missing A       EINVAL  EINVAL\n");
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	say(FL_KERNEL, 3, 0, FL_ANSWER_DONE, -FL_EPERM);
 	check_differ(1, FL_FACT_RETURN, "uffd anon answer: engine EINVAL kernel EPERM");
 }
@@ -84,18 +83,16 @@ static void test_lacks(void **state)
 	put_word(e, 1, FL_UFFD_FEATURE_SIGBUS);
 	put_word(h, 1, FL_UFFD_FEATURE_SIGBUS | FL_UFFD_FEATURE_MOVE);
 	check_run(FL_PLAY_AGREE);
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	put_word(h, 1, FL_UFFD_FEATURE_MOVE);
 	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	put_word(e, 1, FL_UFFD_FEATURE_MOVE);
 	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
 }
 
-static bool pretends_seven(const struct fl_scenario *s, const struct fl_sc_statement *st, const struct fl_fact *e,
+static bool pretends_seven(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
 			   const struct fl_fact *h)
 {
-	return s && st && e && h && e->value == 7;
+	return p && st && e && h && e->value == 7;
 }
 
 static void test_rules(void **state)
@@ -124,7 +121,6 @@ static void test_rules(void **state)
 		     "  7  main: e3 = copy U W[1] fill=0x77     0       0\n"
 		     "~ 8  main: e4 = mprotect W[1] prot=0x3    7       0  (rule seven)\n");
 
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_ENGINE].said[0].answer.ret = 8;
 	check_differ(4, FL_FACT_RETURN, "mprotect anon answer: engine n kernel 0");
 }
@@ -141,7 +137,6 @@ static void test_rule_and_difference(void **state)
 	say(FL_ENGINE, 5, MAIN, FL_ANSWER_DONE, 1);
 	check_differ(4, FL_FACT_RETURN, "mprotect anon answer: engine 1 kernel 0");
 
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	rule.ends = true;
 	check_run(FL_PLAY_RULED);
 	assert_int_equal(fake[FL_KERNEL].issued, 1);
@@ -159,7 +154,6 @@ static void test_broken(void **state)
 	assert_string_equal(play->text, "engine: it fell over");
 	assert_int_equal(play->step, 1);
 	fake[FL_ENGINE].fails_at = 0;
-	fake[FL_ENGINE].issued = fake[FL_KERNEL].issued = 0;
 	fake[FL_ENGINE].broken = "a frame is lost";
 	check_run(FL_PLAY_BROKEN);
 	assert_string_equal(play->text, "engine: a frame is lost");
@@ -232,6 +226,98 @@ static void test_values(void **state)
 		assert_non_null(fl_diff_kind_name((enum fl_diff_kind)k));
 }
 
+static void play_by_true_rules(const char *of)
+{
+	play->rules = fl_rules;
+	play->rules_count = fl_rules_count;
+	load(of);
+}
+
+static const char two_sleepers[] = "place W pages=16\nthread main\nthread other\nthread third\n"
+				   "main: store W 1\n"     /* 1 */
+				   "other: load W\n"       /* 2 */
+				   "third: munmap W\n"     /* 3: both are woken */
+				   "third: munmap W[1]\n"; /* 4 */
+
+static void test_woken_together(void **state)
+{
+	struct fl_answer *h;
+
+	(void)state;
+	play_by_true_rules(two_sleepers);
+	say_both(1, 0, FL_ANSWER_ASLEEP, 0);
+	say_both(2, 1, FL_ANSWER_ASLEEP, 0);
+	say_both(3, 0, FL_ANSWER_DONE, 0);
+	say(FL_ENGINE, 3, 1, FL_ANSWER_DONE, 0);
+	h = say(FL_KERNEL, 3, 1, FL_ANSWER_DONE, 1);
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "woken-together");
+	assert_int_equal(fake[FL_KERNEL].issued, 3);
+	check_report("\n"
+		     "  engine  kernel\n"
+		     "  5  main: store W 1  asleep  asleep\n"
+		     "  6  other: load W  asleep  asleep\n"
+		     "  7  third: munmap W  0  0\n"
+		     "  and main: store W 1  0  0\n"
+		     "~  and other: load W  0  1  (rule woken-together)\n");
+	/* The same answer, and whose fault it was. */
+	h->ret = 0;
+	h->minor = 1;
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "minor-together");
+	assert_int_equal(fake[FL_KERNEL].issued, 4);
+	/* What was written last. */
+	h->minor = 0;
+	page(FL_ENGINE, 0, FL_PAGE_PRESENT, 7);
+	page(FL_KERNEL, 0, FL_PAGE_PRESENT, 8);
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "written-together");
+	/* A signal is no matter of who was first. */
+	h->signo = 11;
+	check_differ(2, FL_FACT_RETURN, "load anon answer: engine 0 kernel SIGSEGV si_code 0");
+}
+
+/* One who was woken alone has no excuse. */
+static void test_woken_alone(void **state)
+{
+	(void)state;
+	play_by_true_rules(two_sleepers);
+	say_both(2, 1, FL_ANSWER_ASLEEP, 0);
+	say(FL_ENGINE, 3, 1, FL_ANSWER_DONE, 0);
+	say(FL_KERNEL, 3, 1, FL_ANSWER_DONE, 1)->minor = 1;
+	check_differ(2, FL_FACT_RETURN, "load anon answer: engine 0 kernel 1");
+}
+
+static void test_two_readers(void **state)
+{
+	(void)state;
+	play_by_true_rules("place W\nthread main\nthread other\nthread third\n"
+			   "main: open U\nmain: read U\nother: read U\nthird: load W\n");
+	say_both(2, 0, FL_ANSWER_ASLEEP, 0);
+	say_both(3, 1, FL_ANSWER_ASLEEP, 0);
+	say(FL_ENGINE, 4, 0, FL_ANSWER_DONE, 32);
+	say(FL_KERNEL, 4, 1, FL_ANSWER_DONE, 32);
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "two-readers");
+	fake[FL_ENGINE].said[1].actor = fake[FL_KERNEL].said[1].actor = fake[FL_KERNEL].said[2].actor = 9;
+	check_differ(3, FL_FACT_STATE, "read nothing answer: engine n kernel asleep");
+}
+
+/* A signal to one who waits for a page in a system call is sent on neither side; a fatal one is. */
+static void test_signal_in_system_call(void **state)
+{
+	(void)state;
+	load("place W\nthread main\nthread other\n"
+	     "other: syswrite W\nmain: signal other\nmain: munmap W\nmain: signal other fatal\n");
+	say_both(1, 1, FL_ANSWER_ASLEEP, 0);
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_KERNEL].issued, 3);
+	load("place W\nthread main\nthread other\n"
+	     "other: load W\nmain: signal other\nmain: munmap W\nmain: signal other fatal\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_KERNEL].issued, 4);
+}
+
 /* The true rules: each has a name of its own and a reason. */
 static void test_table(void **state)
 {
@@ -256,6 +342,10 @@ int main(void)
 		PLAY_TEST(test_lacks),
 		PLAY_TEST(test_rules),
 		PLAY_TEST(test_rule_and_difference),
+		PLAY_TEST(test_woken_together),
+		PLAY_TEST(test_woken_alone),
+		PLAY_TEST(test_two_readers),
+		PLAY_TEST(test_signal_in_system_call),
 		PLAY_TEST(test_broken),
 		PLAY_TEST(test_long_program),
 		PLAY_TEST(test_values),
