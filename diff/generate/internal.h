@@ -77,8 +77,9 @@ struct fl_gen {
 	unsigned focus; /* what this program is mostly about */
 	unsigned edge;  /* of a hundred ranges, so many are spoilt */
 	bool privileged;
-	bool limited; /* there has been a limit: the break may not have moved */
-	bool big;     /* there is room for what the kernel would make huge pages of */
+	bool odd_break; /* it may be no multiple of a page */
+	bool limited;   /* there has been a limit: the break may not have moved */
+	bool big;       /* there is room for what the kernel would make huge pages of */
 	/* the text */
 	char *text;
 	size_t used, room;

@@ -54,6 +54,13 @@ static bool lock_all(struct fl_gen *g)
 	uint64_t how = FL_GEN_ONE(g, flags);
 	bool waits = false;
 
+	/*
+	 * Whoever may lock only so much locks with all there is what the process that executes programs needs for itself, and then
+	 * nobody knows how much is left.
+	 */
+	if (!g->privileged)
+		how &= ~UINT64_C(1);
+
 	/* Would it wait for a page? Then there must be somebody to bring it. */
 	for (unsigned a = 0; a < g->areas; a++) {
 		for (int i = 0; i < g->area[a].pages; i++)
@@ -130,7 +137,7 @@ static bool grow_heap(struct fl_gen *g)
 
 	/* The result is its end; what is in mind lies below. */
 	/* If it did not move, what lies below its end is not ours. */
-	if (!pages || g->limited || !g->privileged || fl_gen_percent(g, 20) ||
+	if (!pages || g->limited || g->odd_break || !g->privileged || fl_gen_percent(g, 20) ||
 	    !fl_gen_say_result(g, pages, -pages * (int64_t)FL_DIFF_PAGE)) {
 		fl_gen_say(g, "brk +%d", pages);
 		return true;
@@ -139,6 +146,17 @@ static bool grow_heap(struct fl_gen *g)
 	s.bytes = fl_gen_bytes(pages);
 	fl_gen_replace(g, fl_gen_here(g), &s, page);
 	fl_gen_say(g, "brk +%d", pages);
+	return true;
+}
+
+/* An end within a page; what the call gives is not rounded. */
+static bool move_oddly(struct fl_gen *g)
+{
+	static const uint64_t bytes[] = {
+		1, 8, 100, 2048, 4095, 4096, 5000, UINT64_MAX, UINT64_MAX - 99, UINT64_MAX - 4095};
+
+	g->odd_break = true;
+	fl_gen_say(g, "brk +%u bytes=%#llx", fl_gen_below(g, 3), (unsigned long long)FL_GEN_ONE(g, bytes));
 	return true;
 }
 
@@ -160,6 +178,7 @@ static bool sink_heap(struct fl_gen *g)
 static const struct fl_gen_row limit_rows[] = {
 	{2, FL_FOCUS_LIMIT, limit_more},  {2, FL_FOCUS_LIMIT | FL_FOCUS_LOCK, limit_locked},
 	{1, FL_FOCUS_STACK, limit_stack}, {3, FL_FOCUS_BRK, grow_heap},
-	{1, FL_FOCUS_BRK, shrink_heap},   {1, FL_FOCUS_BRK, sink_heap},
+	{1, FL_FOCUS_BRK, move_oddly},    {1, FL_FOCUS_BRK, shrink_heap},
+	{1, FL_FOCUS_BRK, sink_heap},
 };
 const struct fl_gen_family fl_gen_limits = {limit_rows, sizeof(limit_rows) / sizeof(limit_rows[0])};
