@@ -41,6 +41,7 @@ struct fl_play_own {
 	size_t begin[FL_SIDES];
 	unsigned call;
 	unsigned woken;     /* by the last call */
+	bool stirred;       /* some call of a userfaultfd may have woken several who went to sleep again */
 	bool company_wrote; /* of those who were woken together one wrote to memory */
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;

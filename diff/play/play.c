@@ -86,7 +86,7 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 		}
 	}
 	o->p.step = o->p.steps = o->p.rule = o->call = o->woken = 0;
-	o->company_wrote = false;
+	o->company_wrote = o->stirred = false;
 	free(o->p.text);
 	o->p.text = NULL;
 	return true;
@@ -129,9 +129,31 @@ static bool writes(enum fl_sc_op op)
 	}
 }
 
-/* Who slept and does not any more. Those who are woken together go on in an order that is the scheduler's. */
-static void note_woken(struct fl_play_own *o)
+static bool wakes(enum fl_sc_op op)
 {
+	switch (op) {
+	case FL_SC_WAKE:
+	case FL_SC_UNREGISTER:
+	case FL_SC_COPY:
+	case FL_SC_ZEROPAGE:
+	case FL_SC_CONTINUE:
+	case FL_SC_POISONPAGE:
+	case FL_SC_WRITEPROTECT:
+	case FL_SC_MOVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Who slept and does not any more. Those who are woken together go on in an order that is the scheduler's. */
+static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
+{
+	unsigned sleepers = 0;
+
+	for (unsigned a = 0; a < o->actors; a++)
+		sleepers += o->actor[a].slept && o->actor[a].state[FL_ENGINE] == FL_ANSWER_ASLEEP;
+	o->stirred |= wakes(st->op) && sleepers > 1;
 	o->woken = 0;
 	for (unsigned a = 0; a < o->actors; a++)
 		o->woken += o->actor[a].slept && (o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
@@ -195,7 +217,7 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 		collect(o, side);
 		expect = who->state[side];
 	}
-	note_woken(o);
+	note_woken(o, who->st);
 	bind(o);
 	note(o, actor);
 	fl_facts_answers(o, actor);

@@ -60,6 +60,13 @@ static bool reads_together(const struct fl_play *p, const struct fl_sc_statement
 	return false;
 }
 
+static bool stirred(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+		    const struct fl_fact *h)
+{
+	(void)st;
+	return e && h && fl_play_seen(p)->stirred;
+}
+
 const struct fl_rule fl_rules[] = {
 	{
 		.name = "woken-together",
@@ -112,6 +119,17 @@ const struct fl_rule fl_rules[] = {
 		.applies = reads_together,
 		.ends = true,
 		.reason = "of several threads that sleep in read(2) of one userfaultfd any may get the message",
+	},
+	{
+		.name = "asleep-again",
+		.op = FL_SC_READ,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_OUT,
+		.applies = stirred,
+		.ends = true,
+		.reason =
+			"threads that one call has woken and whose pages are still missing go to sleep again, and whose "
+			"message comes first is the scheduler's choice",
 	},
 	{.name = NULL, .op = FL_SC_OPS, .kind = FL_DIFF_KINDS, .field = FL_FACT_FIELDS}, /* the end */
 };

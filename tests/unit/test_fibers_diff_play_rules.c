@@ -303,6 +303,25 @@ static void test_two_readers(void **state)
 	check_differ(3, FL_FACT_STATE, "read nothing answer: engine n kernel asleep");
 }
 
+/* Two who were woken for nothing: whose message is first? But if only one was, there is no question. */
+static void test_asleep_again(void **state)
+{
+	static const char of[] = "place W\nthread main\nthread other\nthread third\n"
+				 "third: open U\nmain: load W\nother: load W\nthird: wake U W\nthird: read U\n";
+
+	(void)state;
+	play_by_true_rules(of);
+	for (unsigned side = 0; side < FL_SIDES; side++) {
+		put_word(say(side, 5, 2, FL_ANSWER_DONE, 32), 3, 1 + side);
+		say(side, 2, 0, FL_ANSWER_ASLEEP, 0);
+		say(side, 3, 1, FL_ANSWER_ASLEEP, 0);
+	}
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "asleep-again");
+	fake[FL_ENGINE].said[2].actor = fake[FL_KERNEL].said[2].actor = 9;
+	check_differ(4, FL_FACT_OUT, "read nothing message 0 arg2: engine n kernel n");
+}
+
 /* A signal to one who waits for a page in a system call is sent on neither side; a fatal one is. */
 static void test_signal_in_system_call(void **state)
 {
@@ -345,6 +364,7 @@ int main(void)
 		PLAY_TEST(test_woken_together),
 		PLAY_TEST(test_woken_alone),
 		PLAY_TEST(test_two_readers),
+		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
 		PLAY_TEST(test_broken),
 		PLAY_TEST(test_long_program),
