@@ -77,8 +77,8 @@ struct fl_gen {
 	unsigned focus; /* what this program is mostly about */
 	unsigned edge;  /* of a hundred ranges, so many are spoilt */
 	bool privileged;
-	bool odd_break; /* it may be no multiple of a page */
-	bool limited;   /* there has been a limit: the break may not have moved */
+	bool heap_used; /* the break has been moved */
+	bool limited;   /* there has been a limit, so that it may not move */
 	bool big;       /* there is room for what the kernel would make huge pages of */
 	/* the text */
 	char *text;

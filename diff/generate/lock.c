@@ -128,24 +128,32 @@ static bool limit_stack(struct fl_gen *g)
 	return true;
 }
 
+/*
+ * The first time the result is bound: what is in mind lies below it. Later the break may not move, and then what lies below its
+ * end is not ours.
+ */
 static bool grow_heap(struct fl_gen *g)
 {
-	static const uint64_t lengths[] = {0, 1, 1, 2, 4, 8, 16, 60};
-	struct fl_gen_span s = {0};
+	static const uint64_t lengths[] = {1, 2, 4, 8, 8, 16, 60};
 	int pages = (int)FL_GEN_ONE(g, lengths);
-	uint16_t page = FL_GEN_MAPPED | FL_PROT_READ | FL_PROT_WRITE;
+	bool first = !g->heap_used && !g->limited && g->privileged;
+	struct fl_gen_span s = {.bytes = fl_gen_bytes(pages)};
 
-	/* The result is its end; what is in mind lies below. */
-	/* If it did not move, what lies below its end is not ours. */
-	if (!pages || g->limited || g->odd_break || !g->privileged || fl_gen_percent(g, 20) ||
-	    !fl_gen_say_result(g, pages, -pages * (int64_t)FL_DIFF_PAGE)) {
-		fl_gen_say(g, "brk +%d", pages);
-		return true;
+	g->heap_used = true;
+	if (first && fl_gen_say_result(g, pages, -pages * (int64_t)FL_DIFF_PAGE)) {
+		s.area = g->areas - 1;
+		fl_gen_replace(g, fl_gen_here(g), &s, FL_GEN_MAPPED | FL_PROT_READ | FL_PROT_WRITE);
 	}
-	s.area = g->areas - 1;
-	s.bytes = fl_gen_bytes(pages);
-	fl_gen_replace(g, fl_gen_here(g), &s, page);
 	fl_gen_say(g, "brk +%d", pages);
+	return true;
+}
+
+static bool shrink_heap(struct fl_gen *g)
+{
+	static const uint64_t lengths[] = {0, 1, 1, 2, 3, 8, 64};
+
+	g->heap_used = true;
+	fl_gen_say(g, "brk -%llu", (unsigned long long)FL_GEN_ONE(g, lengths));
 	return true;
 }
 
@@ -155,16 +163,8 @@ static bool move_oddly(struct fl_gen *g)
 	static const uint64_t bytes[] = {
 		1, 8, 100, 2048, 4095, 4096, 5000, UINT64_MAX, UINT64_MAX - 99, UINT64_MAX - 4095};
 
-	g->odd_break = true;
+	g->heap_used = true;
 	fl_gen_say(g, "brk +%u bytes=%#llx", fl_gen_below(g, 3), (unsigned long long)FL_GEN_ONE(g, bytes));
-	return true;
-}
-
-static bool shrink_heap(struct fl_gen *g)
-{
-	static const uint64_t lengths[] = {1, 1, 2, 3, 8, 64};
-
-	fl_gen_say(g, "brk -%llu", (unsigned long long)FL_GEN_ONE(g, lengths));
 	return true;
 }
 

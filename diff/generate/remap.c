@@ -13,8 +13,9 @@ static struct fl_gen_span old_span(struct fl_gen *g)
 	struct fl_gen_span s = fl_gen_span(g, fl_gen_here(g), want, how);
 
 	/* Most that reach beyond one mapping are refused. */
-	if (s.bytes > 4 * FL_DIFF_PAGE && s.bytes < 1ull << 32 && fl_gen_percent(g, 50))
-		s.bytes = FL_DIFF_PAGE * (1 + fl_gen_below(g, 4));
+	if (s.bytes > FL_DIFF_PAGE && s.bytes < 1ull << 32 && fl_gen_percent(g, 50))
+		s.bytes = FL_DIFF_PAGE * (1 + fl_gen_below(g, 2));
+	fl_gen_keep_within(g, &s);
 	return s;
 }
 

@@ -20,9 +20,9 @@
 	}
 
 /* Of an access by the program itself; POISON needs memory that fails, or the ioctl. */
-#define ACCESS (B(MAPERR) | B(ACCERR) | B(KERNEL) | B(BUS) | B(ASLEEP) | B(INTERRUPTED) | B(GONE))
-/* Of a copy by the kernel: it waits for pages, and only a fatal signal ends that. */
-#define KERNEL_COPY (B(EFAULT) | B(ASLEEP) | B(GONE))
+#define ACCESS (B(MAPERR) | B(ACCERR) | B(KERNEL) | B(BUS) | B(ASLEEP) | B(INTERRUPTED))
+/* Of a copy by the kernel, which waits for pages. */
+#define KERNEL_COPY (B(EFAULT) | B(ASLEEP))
 /* Of each ioctl: the descriptor, the handshake, the structure, which may lie in memory that is waited for. */
 #define IOCTL (B(EBADF) | B(EINVAL) | B(EFAULT) | B(ASLEEP))
 
@@ -43,11 +43,12 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 			       B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
 	[FL_SC_MUNMAP] = NOW(B(EINVAL), 0, "munmap(2)"),
 	[FL_SC_MPROTECT] = NOW(B(EINVAL) | B(ENOMEM), B(EACCES), "mprotect(2)"),
-	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP) | B(GONE),
+	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP),
 			      B(EACCES) | B(EBADF) | B(EIO) | B(EAGAIN) | B(EHWPOISON) | B(EBUSY), "madvise(2)"),
 	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN) | B(EPERM) | B(ASLEEP), 0,
 			     "mremap(2); asleep: it brings pages of what is locked"),
-	[FL_SC_MLOCK] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(EAGAIN) | B(ASLEEP) | B(GONE), 0, "mlock(2)"),
+	[FL_SC_MLOCK] =
+		NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(ASLEEP), 0, "mlock(2); EAGAIN needs a machine without memory"),
 	[FL_SC_MUNLOCK] = NOW(B(EINVAL) | B(ENOMEM), 0, "mlock(2)"),
 	[FL_SC_MLOCKALL] = NOW(B(EINVAL) | B(ENOMEM) | B(EPERM) | B(ASLEEP), 0, "mlockall(2)"),
 	[FL_SC_MUNLOCKALL] = NOW(0, 0, "mlockall(2)"),
@@ -72,7 +73,7 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 			   "ioctl_userfaultfd(2): UFFDIO_COPY; ESRCH: the owner is gone"),
 	[FL_SC_ZEROPAGE] = NOW(IOCTL | B(ENOENT) | B(EEXIST) | B(EAGAIN) | B(ESRCH), 0,
 			       "ioctl_userfaultfd(2): UFFDIO_ZEROPAGE; ESRCH: the owner is gone"),
-	[FL_SC_READ] = NOW(B(EAGAIN) | B(EINVAL) | B(EFAULT) | B(EBADF) | B(ASLEEP) | B(INTERRUPTED) | B(GONE), 0,
+	[FL_SC_READ] = NOW(B(EAGAIN) | B(EINVAL) | B(EFAULT) | B(EBADF) | B(ASLEEP) | B(INTERRUPTED), 0,
 			   "userfaultfd(2): read"),
 	[FL_SC_POLL] = NOW(0, 0, "poll(2): what is wrong shows in revents"),
 	[FL_SC_CLOSE] = NOW(B(EBADF), 0, "close(2)"),
@@ -108,5 +109,6 @@ const char *const fl_cover_missing[] = {
 };
 const char *const fl_cover_left_out[] = {
 	"madvise hwpoison and soft_offline: they take memory of this machine away for good",
+	"mlockall of what there is, without privileges: it counts what the process that executes programs has itself",
 	NULL,
 };
