@@ -36,6 +36,8 @@ enum fl_outcome {
  * different: a page that has come meanwhile was no fault of this task.
  */
 #define FL_FAULTF_POPULATE 16u
+#define FL_FAULTF_AFRESH 32u /* and after a wait it begins anew, which is no retry */
+#define FL_FAULTF_NOWAIT 64u /* and it does not wait for userfaultfd: there it ends */
 /* Kernel mode: only a fatal signal ends the wait (Linux's default there). User mode waits end by any signal. */
 
 /* What resolved a fault, for reports. */

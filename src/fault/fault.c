@@ -181,10 +181,10 @@ static enum fl_outcome ask_uffd(struct fl_fault_ctx *c)
 		return refuse(c, o, c->f.si_code);
 	/*
 	 * What user mode tries first, without the lock of the address space, is no try to Linux: only what waits a
-	 * second time, or has had to take that lock before it waited, counts as a retry. Populating begins anew each time.
+	 * second time, or has had to take that lock before it waited, counts as a retry.
 	 */
-	c->tried = (c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER)) &&
-		   !(c->f.flags & FL_FAULTF_POPULATE);
+	c->tried =
+		(c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER)) && !(c->f.flags & FL_FAULTF_AFRESH);
 	c->resolved_by_uffd = true;
 	return FL_FAULT_DONE;
 }

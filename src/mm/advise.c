@@ -199,7 +199,7 @@ static int advise_populate(struct fl_task *t, fl_va start, fl_va end, enum fl_ac
 		}
 		if (!(v.vm_flags & need))
 			return -FL_EINVAL;
-		err = fl_mm_fault_in(t, start, access);
+		err = fl_mm_fault_in(t, start, access, 0);
 		/* Refused because the VMA was replaced under us: what there is now decides. */
 		if (err == -FL_EFAULT && fl_mm_vma_changed(mm, start, &v))
 			continue;

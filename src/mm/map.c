@@ -44,7 +44,8 @@ uint64_t fl_prot_flags(int prot)
 bool fl_mm_may_lock(struct fl_mm *mm, struct fl_task *t, uint64_t bytes)
 {
 	return (t->caps & FL_CAP_IPC_LOCK) ||
-	       fl_load(&mm->locked_pages) + fl_pages(mm, bytes) <= fl_load(&mm->limit_memlock);
+	       fl_load(&mm->locked_pages) + fl_load(&mm->locked_lost) + fl_pages(mm, bytes) <=
+		       fl_load(&mm->limit_memlock);
 }
 
 bool fl_mm_may_lock_any(const struct fl_mm *mm, const struct fl_task *t)

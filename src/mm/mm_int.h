@@ -41,9 +41,11 @@ struct fl_mm {
 	uintptr_t total_pages;   /* (a) of engine and foreign VMAs */
 	uintptr_t data_pages;    /* (a) of private writable VMAs that are no stack */
 	uintptr_t locked_pages;  /* (a) */
-	uint32_t next_anon_id;   /* (a) */
-	uint32_t lock_later; /* (a; r of everything to write) VMA flags that mlockall gives to what is yet to come */
-	uint32_t unmerged;   /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
+	uintptr_t
+		locked_lost; /* (a) pages that the limit on locked memory counts though nothing of them is left: src/mm/move.c */
+	uint32_t next_anon_id; /* (a) */
+	uint32_t lock_later;   /* (a; r of everything to write) VMA flags that mlockall gives to what is yet to come */
+	uint32_t unmerged;     /* (a) fork and DONTUNMAP leave neighbours alone that lost what told them apart */
 	struct fl_rcu_head rcu;
 };
 
@@ -215,8 +217,11 @@ FL_MUST_CHECK bool fl_mm_may_lock_any(const struct fl_mm *mm, const struct fl_ta
 FL_MUST_CHECK bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, uint64_t bytes);
 /* Heuristic overcommit: false if so many pages could never be there. */
 FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
-/* Resolve a fault at va that nobody took. Nothing held. 0, -FL_EFAULT or -FL_EINTR (a fatal signal). */
-FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access);
+/*
+ * Resolve a fault at va that nobody took. how: FL_FAULTF_AFRESH, FL_FAULTF_NOWAIT or 0. Nothing held. 0, -FL_EFAULT or
+ * -FL_EINTR (a fatal signal).
+ */
+FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned how);
 /* Is va not in a VMA of seen's flags any more? Then a refusal by fl_mm_fault_in may speak of what came after seen. */
 FL_MUST_CHECK bool fl_mm_vma_changed(struct fl_mm *mm, fl_va va, const struct fl_vma_info *seen);
 /*
@@ -225,7 +230,10 @@ FL_MUST_CHECK bool fl_mm_vma_changed(struct fl_mm *mm, fl_va va, const struct fl
  * Returns 0, -FL_EFAULT, or -FL_EINTR.
  */
 int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on);
-/* The same for what is locked and writable only; failures are left to faults. */
+/*
+ * The same for what is locked and writable only, up to what would have to wait for userfaultfd or fails: that is left to
+ * faults.
+ */
 void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end);
 
 /*

@@ -255,10 +255,11 @@ static int pass(void *arg, struct fl_table *t, fl_va start, fl_va end)
 	return 0;
 }
 
-/* Without memory for it, things stay as they are. */
-static void lose_flags(struct fl_remap *r, const struct after *a)
+/* Without memory for it, things stay as they are. Returns how many locked pages there are more, modulo 2^64. */
+static uint64_t lose_flags(struct fl_remap *r, const struct after *a)
 {
 	struct fl_vma *v, *next, put;
+	uint64_t locked = 0;
 	fl_va va;
 
 	fl_store(&r->mm->unmerged, 1);
@@ -276,12 +277,14 @@ static void lose_flags(struct fl_remap *r, const struct after *a)
 		}
 		r->change.keeps = r->change.apart = r->change.alone = true;
 		if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
+			locked += r->change.locked;
 			fl_change_mark(&r->change);
 			(void)fl_tables_for_each(&r->mm->tables, put.start, put.end, pass, NULL);
 			fl_change_commit(&r->change);
 		}
 		r->change.keeps = r->change.apart = r->change.alone = false;
 	}
+	return locked;
 }
 
 int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to, uint64_t new_len)
@@ -295,6 +298,8 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 		.pgoff = v->pgoff + fl_pages(mm, from - v->start),
 		.object = v->object,
 	};
+	const bool unlocks = (r->flags & FL_MREMAP_DONTUNMAP) && (v->flags & FL_VM_LOCKED);
+	uint64_t locked; /* pages more than before, modulo 2^64 */
 	struct fl_vma like;
 	struct after after;
 	int err;
@@ -323,13 +328,18 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 	after = foresee(r, v, &like);
 	fl_change_mark(&r->change);
 	move_entries(r, from, len, to, false);
+	locked = r->change.locked;
 	fl_change_commit(&r->change);
 	target.apart = target.alone = after.lose != 0;
 	if (fl_change_prepare(&target, moved.start, moved.end, &moved))
 		fl_port_panic(__FILE__, __LINE__, "mremap: what had been set aside was not enough");
+	locked += target.locked;
 	fl_change_mark(&target);
 	fl_change_commit(&target);
 	if (after.lose)
-		lose_flags(r, &after);
+		locked += lose_flags(r, &after);
+	/* Linux counts the target, and goes on counting the source, which it has unlocked. */
+	if (unlocks)
+		fl_count(&mm->locked_lost, (uintptr_t)(fl_pages(mm, new_len) - locked));
 	return 0;
 }

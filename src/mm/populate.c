@@ -6,9 +6,9 @@
 #include "faultline/fault.h"
 #include "mm/mm_int.h"
 
-int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access)
+int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned flags)
 {
-	struct fl_fault f = {.addr = va, .access = (uint8_t)access, .flags = FL_FAULTF_POPULATE};
+	struct fl_fault f = {.addr = va, .access = (uint8_t)access, .flags = (uint8_t)(FL_FAULTF_POPULATE | flags)};
 
 	if (fl_task_interrupted(t, FL_WAIT_KILLABLE))
 		return -FL_EINTR;
@@ -25,7 +25,7 @@ bool fl_mm_vma_changed(struct fl_mm *mm, fl_va va, const struct fl_vma_info *see
 }
 
 /* Fault one VMA's part in, from *start on, as Linux populates: for writing where that is allowed. */
-static int populate_part(struct fl_task *t, fl_va *start, fl_va end, uint64_t flags)
+static int populate_part(struct fl_task *t, fl_va *start, fl_va end, uint64_t flags, unsigned how)
 {
 	enum fl_access access = flags & FL_VM_WRITE ? FL_WRITE : flags & FL_VM_READ ? FL_READ : FL_EXEC;
 	int err;
@@ -35,14 +35,14 @@ static int populate_part(struct fl_task *t, fl_va *start, fl_va end, uint64_t fl
 	if (!(flags & (FL_VM_READ | FL_VM_WRITE | FL_VM_EXEC)))
 		return -FL_EFAULT;
 	for (; *start < end; *start += fl_mm_page(t->mm)) {
-		err = fl_mm_fault_in(t, *start, access);
+		err = fl_mm_fault_in(t, *start, access, how);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bool go_on)
+static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bool go_on, unsigned how)
 {
 	struct fl_vma_info v;
 	int err;
@@ -52,7 +52,7 @@ static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bo
 			start = v.start;
 		err = 0;
 		if ((v.vm_flags & need) == need)
-			err = populate_part(t, &start, v.end < end ? v.end : end, v.vm_flags);
+			err = populate_part(t, &start, v.end < end ? v.end : end, v.vm_flags, how);
 		/* The VMA was replaced under us: ask what is there now. */
 		if (err == -FL_EFAULT && fl_mm_vma_changed(t->mm, start, &v))
 			continue;
@@ -65,10 +65,10 @@ static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bo
 
 int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
 {
-	return populate(t, start, end, 0, go_on);
+	return populate(t, start, end, 0, go_on, FL_FAULTF_AFRESH);
 }
 
 void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end)
 {
-	(void)populate(t, start, end, FL_VM_LOCKED | FL_VM_WRITE, true);
+	(void)populate(t, start, end, FL_VM_LOCKED | FL_VM_WRITE, false, FL_FAULTF_NOWAIT);
 }

@@ -22,13 +22,8 @@ static bool wants_copy(uint64_t before, uint64_t after)
 /* Remember [start, end). Without memory for it, its writes fault. */
 static void note_copy(struct copy_ahead **list, fl_va start, fl_va end)
 {
-	struct copy_ahead *c = *list;
+	struct copy_ahead *c = fl_port_alloc(sizeof(*c));
 
-	if (c && c->end == start) {
-		c->end = end;
-		return;
-	}
-	c = fl_port_alloc(sizeof(*c));
 	if (!c)
 		return;
 	c->start = start;

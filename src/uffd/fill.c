@@ -69,6 +69,16 @@ static int install(const struct fill *f, fl_va va, fl_pfn pfn)
 	return err;
 }
 
+/* Where the source is not there the copy may wait for it, and so Linux then looks at the whole destination again. */
+static int copy_in(const struct fill *f, void *to, fl_va src, size_t n)
+{
+	if (!fl_copy_from_user_nofault(f->task, to, src, n))
+		return 0;
+	if (fl_copy_from_user(f->task, to, src, n))
+		return -FL_EFAULT;
+	return check_destination(f);
+}
+
 static int fill_page(const struct fill *f, uint64_t done)
 {
 	struct fl_frames *frames = f->mm->frames;
@@ -80,9 +90,10 @@ static int fill_page(const struct fill *f, uint64_t done)
 		pfn = fl_frame_alloc(f->task);
 		if (pfn == FL_PFN_NONE)
 			return -FL_ENOMEM;
-		if (fl_copy_from_user(f->task, fl_frame_data(frames, pfn), f->src + done, page)) {
+		err = copy_in(f, fl_frame_data(frames, pfn), f->src + done, page);
+		if (err) {
 			fl_frame_put(frames, f->task, pfn);
-			return -FL_EFAULT;
+			return err;
 		}
 	}
 	err = install(f, f->dst + done, pfn);

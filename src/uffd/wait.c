@@ -94,7 +94,7 @@ enum fl_outcome fl_uffd_fault(struct fl_uffd *u, struct fl_task *t, struct fl_fa
 		f->si_code = FL_BUS_ADRERR;
 		return user ? FL_FAULT_BUS_ERROR : FL_FAULT_KERNEL_FIXUP;
 	}
-	if (!user && ((u->flags & FL_UFFD_USER_MODE_ONLY) || t->pagefault_disabled))
+	if (!user && ((u->flags & FL_UFFD_USER_MODE_ONLY) || (f->flags & FL_FAULTF_NOWAIT) || t->pagefault_disabled))
 		return FL_FAULT_KERNEL_FIXUP;
 
 	w.msg = make_message(u, features, t, f);
