@@ -50,7 +50,7 @@ bad() { # whose fault, what is wrong, output
 }
 
 look() { # bug, output file, arguments
-	FL_BUG=$1 timeout 120 "$diff" --seed 1 --programs "$programs" --jobs 1 --no-shrink --quiet --save "$2.found" $3 >"$2" 2>&1
+	FL_BUG=$1 timeout 120 "$diff" --seed 1 --programs "$programs" --jobs 1 --first --quiet --save "$2.found" $3 >"$2" 2>&1
 }
 
 hunt() { # bug, arguments
@@ -60,7 +60,7 @@ hunt() { # bug, arguments
 	if [ $status -ne 1 ]; then
 		bad "$1" "not found, status $status" "$out"
 	else
-		count=$(sed -n 's/^\([0-9,]*\) programs\{0,1\}[ ,].*/\1/p' "$out" | tail -n 1)
+		count=$(sed -n 's/^.*, the first after \([0-9,]*\).*/\1/p' "$out")
 		printf 'ok    %-18s  after %6s programs  %s\n' "$1" "$count" "$2"
 		printf '%s\t%s\n' "$1" "$count" >>"$tmp/measured"
 	fi
