@@ -146,27 +146,33 @@ static bool wakes(enum fl_sc_op op)
 	}
 }
 
-/* Who slept and does not any more. Those who are woken together go on in an order that is the scheduler's. */
+/*
+ * Those who are woken together go on in an order that is the scheduler's. It shows in their answers, and in memory; also if they
+ * go to sleep again a page further on.
+ */
 static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 {
-	unsigned sleepers = 0;
+	unsigned slept = 0, again = 0;
+	bool wrote = false;
 
-	for (unsigned a = 0; a < o->actors; a++)
-		sleepers += o->actor[a].slept && o->actor[a].state[FL_ENGINE] == FL_ANSWER_ASLEEP;
-	o->stirred |= wakes(st->op) && sleepers > 1;
 	o->woken = 0;
-	for (unsigned a = 0; a < o->actors; a++)
-		o->woken += o->actor[a].slept && (o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
-						  o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE);
-	for (unsigned a = 0; a < o->actors && o->woken > 1; a++) {
-		struct fl_play_actor *who = &o->actor[a];
+	for (unsigned a = 0; a < o->actors; a++) {
+		const struct fl_play_actor *who = &o->actor[a];
 
-		if (!who->slept ||
-		    (who->state[FL_ENGINE] == FL_ANSWER_ASLEEP && who->state[FL_KERNEL] == FL_ANSWER_ASLEEP))
+		if (!who->slept)
 			continue;
-		who->company = true;
-		o->company_wrote |= writes(who->st->op);
+		slept++;
+		again += who->state[FL_ENGINE] == FL_ANSWER_ASLEEP;
+		wrote |= writes(who->st->op);
+		o->woken += o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
+			    o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE;
 	}
+	if (slept < 2 || (o->woken < 2 && !wakes(st->op)))
+		return;
+	o->stirred |= again > 1 && wakes(st->op);
+	o->company_wrote |= wrote;
+	for (unsigned a = 0; a < o->actors; a++)
+		o->actor[a].company |= o->actor[a].slept;
 }
 
 /* Results are bound by the engine's answers, for the calls that come to both sides. */
