@@ -76,8 +76,11 @@ static void add_out(struct fl_play_own *o, unsigned actor)
 
 			word[side] = has_value(a) ? out_word(a, at, outs) : 0;
 		}
-		if (who->worked && who->call[who->at].lacks_at == at)
+		if ((who->worked || who->cut) && who->call[who->at].lacks_at == at)
 			word[FL_KERNEL] &= ~who->call[who->at].lacks;
+		/* Nobody knows whether this is an answer, or what was there before: in both these bits may be anything. */
+		if (who->cut && who->call[who->at].lacks_at == at)
+			word[FL_ENGINE] &= ~who->call[who->at].lacks;
 		if (!word[FL_ENGINE] && !word[FL_KERNEL])
 			continue;
 		for (unsigned side = 0; side < FL_SIDES; side++)

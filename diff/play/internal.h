@@ -22,6 +22,7 @@ struct fl_play_actor {
 	bool slept;   /* before the call that was issued last */
 	bool company; /* it was woken by a call that woke others, too */
 	bool worked;  /* the last of its calls that gives a result went well on the kernel */
+	bool cut;     /* or was EFAULT: it may have written a part of its structure */
 	uint64_t minor[FL_SIDES], major[FL_SIDES];
 	struct fl_call call[FL_CALLS_MAX];
 };

@@ -11,6 +11,7 @@
 
 #include "diff/lower/internal.h"
 #include "diff/play/internal.h"
+#include "faultline/errno.h"
 
 struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host)
 {
@@ -79,7 +80,7 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 		who->process = a < s->threads ? s->thread[a].process : 0;
 		for (unsigned side = 0; side < FL_SIDES; side++) {
 			who->state[side] = FL_ANSWER_NONE;
-			who->slept = who->company = who->worked = false;
+			who->slept = who->company = who->worked = who->cut = false;
 			who->minor[side] = who->major[side] = 0;
 			o->begin[side] = o->p.facts[side]->n = 0;
 			o->p.first[side] = SIZE_MAX;
@@ -186,6 +187,7 @@ static void bind(struct fl_play_own *o)
 		if (answer->state != FL_ANSWER_DONE || !who->calls || !c->gives)
 			continue;
 		who->worked = o->answer[FL_KERNEL][a].ret >= 0;
+		who->cut = o->answer[FL_KERNEL][a].ret == -FL_EFAULT;
 		if (who->st->result >= 0)
 			o->results[who->st->result] = fl_lower_result(o->s, who->st, c, answer);
 	}

@@ -85,6 +85,14 @@ static void test_lacks(void **state)
 	check_run(FL_PLAY_AGREE);
 	put_word(h, 1, FL_UFFD_FEATURE_MOVE);
 	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
+	/* A call that failed lists nothing; but one that could not write all of its answer may have begun. */
+	e->ret = h->ret = -FL_EINVAL;
+	put_word(h, 1, FL_UFFD_FEATURE_SIGBUS | FL_UFFD_FEATURE_MOVE);
+	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel n");
+	e->ret = h->ret = -FL_EFAULT;
+	check_run(FL_PLAY_AGREE);
+	e->ret = h->ret = 0;
+	put_word(h, 1, FL_UFFD_FEATURE_MOVE);
 	put_word(e, 1, FL_UFFD_FEATURE_MOVE);
 	check_differ(1, FL_FACT_OUT, "api nothing api.features: engine n kernel 0");
 }
