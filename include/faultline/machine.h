@@ -38,6 +38,8 @@ struct fl_machine_ops {
 	 */
 	void *(*fork)(void *machine, struct fl_mm *child);
 	void (*drop)(void *machine);
+	/* After a flush the first write to a page comes by fl_mm_walk, be it writable or not; so the engine knows of it. */
+	bool marks_writes;
 };
 
 /* What a machine may do with a page. */

@@ -116,6 +116,7 @@ static const struct fl_machine_ops soft_ops = {
 	.foreign_write = soft_foreign_write,
 	.fork = soft_fork,
 	.drop = soft_drop,
+	.marks_writes = true,
 };
 
 int fl_soft_mm_create(const struct fl_mm_config *c, struct fl_mm **out)

@@ -9,6 +9,7 @@
  * A hole in the range is ENOMEM, after the rest has been done; any other error ends the call where it is. Foreign VMAs
  * count as mapped and are left alone.
  */
+#include "faultline/fault.h"
 #include "mm/mm_int.h"
 #include "mm/advise.h"
 #include "sync/bug.h"
@@ -146,11 +147,18 @@ static int advise_part(struct fl_task *t, fl_va start, fl_va end, uint64_t flags
 		return 0;
 	case FL_MADV_WILLNEED:
 		return 0; /* nothing is ever swapped out */
+	case FL_MADV_FREE:
+		if (locked)
+			return -FL_EINVAL;
+		fl_lazy_free(t, start, end);
+		return 0;
+	case FL_MADV_PAGEOUT:
+		if (locked)
+			return -FL_EINVAL;
+		fl_lazy_drop(t, start, end);
+		return 0;
 	default:
-		/*
-		 * FREE may keep the contents; COLD and PAGEOUT are hints about memory pressure, which there is none of.
-		 */
-		return locked ? -FL_EINVAL : 0;
+		return locked ? -FL_EINVAL : 0; /* COLD is a hint about memory pressure, which there is none of */
 	}
 }
 
@@ -188,7 +196,7 @@ static int advise_populate(struct fl_task *t, fl_va start, fl_va end, enum fl_ac
 	struct fl_mm *mm = t->mm;
 	struct fl_vma_info v = {0};
 	uint64_t need = access == FL_WRITE ? FL_VM_WRITE : FL_VM_READ;
-	int err;
+	int err = 0;
 
 	while (start < end) {
 		if (!fl_mm_next_vma(mm, start, &v) || v.start > start)
@@ -199,7 +207,9 @@ static int advise_populate(struct fl_task *t, fl_va start, fl_va end, enum fl_ac
 		}
 		if (!(v.vm_flags & need))
 			return -FL_EINVAL;
-		err = fl_mm_fault_in(t, start, access, 0);
+		err = fl_mm_fault_in(t, start, access, err > 0 ? FL_FAULTF_RETRY : 0);
+		if (err > 0)
+			continue;
 		/* Refused because the VMA was replaced under us: what there is now decides. */
 		if (err == -FL_EFAULT && fl_mm_vma_changed(mm, start, &v))
 			continue;

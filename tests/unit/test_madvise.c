@@ -226,11 +226,40 @@ static void failed_allocation_changes_nothing(void **state)
 	fail_every_allocation(setup, guard, -FL_ENOMEM);
 }
 
+/* PAGEOUT takes away what FREE gave up, if nobody has written it since. */
+static void free_pages_go_when_they_are_paged_out(void **state)
+{
+	struct fl_mm *mm;
+
+	(void)state;
+	world_map(&w, page(0), 6, RW);
+	for (unsigned i = 0; i < 5; i++)
+		poke(&w.cpu, page(i), 7);
+	peek(&w.cpu, page(5), 0);
+	assert_int_equal(fl_madvise(&w.task, page(0), 6 * PAGE, FL_MADV_PAGEOUT), 0);
+	peek(&w.cpu, page(0), 7); /* there is no swap */
+	assert_int_equal(fl_madvise(&w.task, page(0), 4 * PAGE, FL_MADV_FREE), 0);
+	peek(&w.cpu, page(0), 7);
+	poke(&w.cpu, page(1), 8); /* with the right it has, but not past the engine */
+	assert_int_equal(fl_mm_fork(&w.task, &mm), 0);
+	poke(&w.cpu, page(2), 9);
+	assert_int_equal(fl_madvise(&w.task, page(0), 6 * PAGE, FL_MADV_PAGEOUT), 0);
+	peek(&w.cpu, page(0), 7); /* shared: not ours alone to give */
+	fl_mm_put(mm);
+	assert_int_equal(fl_madvise(&w.task, page(0), 6 * PAGE, FL_MADV_PAGEOUT), 0);
+	assert_int_equal(peek(&w.cpu, page(0), 0), FL_KIND_ZERO);
+	peek(&w.cpu, page(1), 8);
+	peek(&w.cpu, page(2), 9);
+	assert_int_equal(peek(&w.cpu, page(3), 0), FL_KIND_ZERO);
+	peek(&w.cpu, page(4), 7);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(free_pages_go_when_they_are_paged_out),
 		TEST(bad_arguments_have_linux_errors),
 		TEST(dontneed_drops_pages_tables_and_translations),
 		TEST(dontneed_goes_on_after_a_hole_but_not_over_locked_pages),
