@@ -33,10 +33,11 @@ enum fl_outcome {
 #define FL_FAULTF_SP 8u /* sp is valid */
 /*
  * Kernel mode: the page shall be there, and nobody looks at what it holds (mlock, MAP_POPULATE). Only in the accounting
- * different: a page that has come meanwhile was no fault of this task.
+ * different: a page that has come meanwhile was no fault of this task. When userfaultfd let it wait, the fault is done
+ * with the wait (waits tells): whether the page shall still be there is the caller's to ask.
  */
 #define FL_FAULTF_POPULATE 16u
-#define FL_FAULTF_AFRESH 32u /* and after a wait it begins anew, which is no retry */
+#define FL_FAULTF_RETRY 32u  /* and it has waited before: charged as a retry */
 #define FL_FAULTF_NOWAIT 64u /* and it does not wait for userfaultfd: there it ends */
 /* Kernel mode: only a fatal signal ends the wait (Linux's default there). User mode waits end by any signal. */
 

@@ -183,8 +183,7 @@ static enum fl_outcome ask_uffd(struct fl_fault_ctx *c)
 	 * What user mode tries first, without the lock of the address space, is no try to Linux: only what waits a
 	 * second time, or has had to take that lock before it waited, counts as a retry.
 	 */
-	c->tried =
-		(c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER)) && !(c->f.flags & FL_FAULTF_AFRESH);
+	c->tried = c->resolved_by_uffd || c->grown || !(c->f.flags & FL_FAULTF_USER);
 	c->resolved_by_uffd = true;
 	return FL_FAULT_DONE;
 }
@@ -244,6 +243,12 @@ static enum fl_outcome follow(struct fl_fault_ctx *c, enum fl_step step, unsigne
 	return refuse(c, FL_FAULT_BAD_AREA, arch->maperr_code);
 }
 
+/* Who populates looks at the mapping anew after a wait. */
+static bool ends_with_wait(const struct fl_fault_ctx *c)
+{
+	return c->resolved_by_uffd && (c->f.flags & FL_FAULTF_POPULATE);
+}
+
 static enum fl_outcome resolve(struct fl_fault_ctx *c)
 {
 	enum fl_outcome o;
@@ -257,7 +262,7 @@ static enum fl_outcome resolve(struct fl_fault_ctx *c)
 		if (step == FL_STEP_DONE)
 			return FL_FAULT_DONE;
 		o = follow(c, step, &stale);
-	} while (o == FL_FAULT_DONE);
+	} while (o == FL_FAULT_DONE && !ends_with_wait(c));
 	return o;
 }
 
@@ -266,9 +271,9 @@ static void account(const struct fl_fault_ctx *c)
 {
 	const unsigned none = FL_FAULTF_AHEAD | (c->f.kind == FL_KIND_SPURIOUS ? FL_FAULTF_POPULATE : 0);
 
-	if (c->f.flags & none)
+	if ((c->f.flags & none) || ends_with_wait(c))
 		return;
-	if (c->tried)
+	if (c->tried || (c->f.flags & FL_FAULTF_RETRY))
 		c->task->maj_flt++;
 	else
 		c->task->min_flt++;

@@ -218,8 +218,8 @@ FL_MUST_CHECK bool fl_mm_may_expand(const struct fl_mm *mm, uint64_t vm_flags, u
 /* Heuristic overcommit: false if so many pages could never be there. */
 FL_MUST_CHECK bool fl_mm_may_commit(const struct fl_mm *mm, uint64_t pages);
 /*
- * Resolve a fault at va that nobody took. how: FL_FAULTF_AFRESH, FL_FAULTF_NOWAIT or 0. Nothing held. 0, -FL_EFAULT or
- * -FL_EINTR (a fatal signal).
+ * Resolve a fault at va that nobody took. how: FL_FAULTF_RETRY, FL_FAULTF_NOWAIT or 0. Nothing held. 0, -FL_EFAULT or
+ * -FL_EINTR (a fatal signal); or 1: it has waited, and what is there now may be something else.
  */
 FL_MUST_CHECK int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned how);
 /* Is va not in a VMA of seen's flags any more? Then a refusal by fl_mm_fault_in may speak of what came after seen. */

@@ -6,14 +6,14 @@
 #include "faultline/fault.h"
 #include "mm/mm_int.h"
 
-int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned flags)
+int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned how)
 {
-	struct fl_fault f = {.addr = va, .access = (uint8_t)access, .flags = (uint8_t)(FL_FAULTF_POPULATE | flags)};
+	struct fl_fault f = {.addr = va, .access = (uint8_t)access, .flags = (uint8_t)(FL_FAULTF_POPULATE | how)};
 
 	if (fl_task_interrupted(t, FL_WAIT_KILLABLE))
 		return -FL_EINTR;
 	if (fl_handle_fault(t, &f) == FL_FAULT_DONE)
-		return 0;
+		return f.waits ? 1 : 0;
 	return fl_task_interrupted(t, FL_WAIT_KILLABLE) ? -FL_EINTR : -FL_EFAULT;
 }
 
@@ -53,7 +53,9 @@ static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bo
 		err = 0;
 		if ((v.vm_flags & need) == need)
 			err = populate_part(t, &start, v.end < end ? v.end : end, v.vm_flags, how);
-		/* The VMA was replaced under us: ask what is there now. */
+		/* The VMA was, or may have been, replaced under us: ask what is there now. */
+		if (err > 0)
+			continue;
 		if (err == -FL_EFAULT && fl_mm_vma_changed(t->mm, start, &v))
 			continue;
 		if (err == -FL_EINTR || (err && !go_on))
@@ -65,7 +67,7 @@ static int populate(struct fl_task *t, fl_va start, fl_va end, uint64_t need, bo
 
 int fl_mm_populate(struct fl_task *t, fl_va start, fl_va end, bool go_on)
 {
-	return populate(t, start, end, 0, go_on, FL_FAULTF_AFRESH);
+	return populate(t, start, end, 0, go_on, 0);
 }
 
 void fl_mm_populate_locked(struct fl_task *t, fl_va start, fl_va end)

@@ -75,7 +75,7 @@ bool fl_uffd_range_ok(const struct fl_uffd *u, uint64_t start, uint64_t len)
 
 /*
  * UFFDIO_API after its structure has been read. Returns what the call returns; whatever fails leaves zeros in the
- * structure.
+ * structure, unless that is what could not be written.
  */
 static int handshake(struct fl_task *t, struct fl_uffd *u, fl_va arg, const struct fl_uffdio_api *want)
 {
@@ -115,7 +115,7 @@ static int ioctl_api(struct fl_task *t, struct fl_uffd *u, fl_va arg)
 	if (fl_copy_from_user(t, &want, arg, sizeof(want)))
 		return -FL_EFAULT;
 	err = handshake(t, u, arg, &want);
-	if (err && fl_copy_to_user(t, arg, &zero, sizeof(zero)))
+	if (err && err != -FL_EFAULT && fl_copy_to_user(t, arg, &zero, sizeof(zero)))
 		err = -FL_EFAULT;
 	return err;
 }
