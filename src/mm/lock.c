@@ -46,7 +46,7 @@ static int set_locked(struct fl_change *c, fl_va start, fl_va end, uint64_t flag
 static bool whole_pages(const struct fl_mm *mm, fl_va addr, uint64_t len, fl_va *start, fl_va *end)
 {
 	*start = fl_page_down(mm, addr);
-	*end = *start + fl_page_up(mm, len + (addr - *start));
+	*end = *start + fl_page_up(mm, len + (FL_BUG(lock_short) ? 0 : addr - *start));
 	return *end >= *start;
 }
 

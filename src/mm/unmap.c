@@ -79,8 +79,7 @@ int fl_munmap(struct fl_task *t, fl_va addr, uint64_t len)
 	fl_va end;
 	int err;
 
-	if ((addr & (fl_mm_page(mm) - 1)) || addr > mm->arch->task_size || len > mm->arch->task_size - addr ||
-	    (FL_BUG(top_refused) && len == mm->arch->task_size - addr))
+	if ((addr & (fl_mm_page(mm) - 1)) || addr > mm->arch->task_size || len > mm->arch->task_size - addr)
 		return -FL_EINVAL;
 	end = addr + fl_page_up(mm, len);
 	if (end == addr)

@@ -64,7 +64,7 @@
 	BUG(merge_strangers)    \
 	BUG(rights_kept)        \
 	BUG(empty_refused)      \
-	BUG(top_refused)        \
+	BUG(lock_short)         \
 	BUG(hole_ends)          \
 	BUG(locked_dropped)     \
 	BUG(drop_short)         \
