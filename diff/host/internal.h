@@ -172,15 +172,16 @@ _Noreturn void fl_kern_enter(const struct fl_kern_drop *drop, uint64_t drops, ui
 /* The worker's view of an actor and of a process. */
 struct fl_kern_actor {
 	unsigned process;
-	bool busy;    /* a call is under way in the kernel */
-	bool asleep;  /* it was seen to sleep in it */
-	bool sure;    /* in a userfaultfd: nobody but an actor ends that */
-	bool spins;   /* it got a signal in a call that waits for a page: see settle.c */
-	bool exits;   /* it is about to end, or has */
-	bool gone;    /* it has ended, or was killed */
-	bool absent;  /* setup, where it has nothing to do: no thread */
-	int stat;     /* its /proc/.../stat, -1: not open */
-	double since; /* when it was first seen to sleep */
+	bool busy;     /* a call is under way in the kernel */
+	bool asleep;   /* it was seen to sleep in it */
+	bool sure;     /* in a userfaultfd: nobody but an actor ends that */
+	bool spins;    /* it got a signal in a call that waits for a page: see settle.c */
+	bool exits;    /* it is about to end, or has */
+	bool gone;     /* it has ended, or was killed */
+	bool absent;   /* setup, where it has nothing to do: no thread */
+	int stat;      /* its /proc/.../stat, -1: not open */
+	uint64_t spun; /* if it spins: how long it had run when this call began */
+	double since;  /* when it was first seen to sleep */
 	struct fl_call call;
 	struct fl_answer answer; /* taken by fl_side_ops.answer */
 };
@@ -238,7 +239,9 @@ int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_
 void fl_kern_post(struct fl_kern *k, const struct fl_call *c);
 void fl_kern_answer(struct fl_side *side, unsigned actor, struct fl_answer *a);
 
-/* settle.c: until every actor has ended what it does, or sleeps. current: whose call was just begun. */
+/* settle.c */
+void fl_kern_let_spin(struct fl_kern *k, unsigned index, bool spin);
+/* Until every actor has ended what it does, or sleeps. current: whose call was just begun. */
 int fl_kern_settle(struct fl_kern *k, unsigned current, enum fl_answer_state expect, char **error);
 
 /* view.c */

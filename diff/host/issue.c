@@ -100,7 +100,8 @@ static int64_t send_signal(struct fl_kern *k, unsigned to, bool fatal)
 	if (k->actor[to].absent)
 		return 0;
 	k->actor[to].spins = k->actor[to].busy && k->actor[to].call.kind == FL_CALL_SYSCALL;
-	k->actor[to].since = 0;
+	if (k->actor[to].spins)
+		fl_kern_let_spin(k, to, true);
 	return syscall(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1) ? -errno : 0;
 }
 

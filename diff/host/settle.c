@@ -29,19 +29,17 @@
 /* Seconds after which a sleep that may end by itself is called one that does not. */
 #define PATIENCE 0.02
 #define PATIENCE_EXPECTED 0.002
-#define PATIENCE_SPINNING 0.005
+#define SPIN_ENOUGH 200000 /* nanoseconds */
 #define LOOKS 200u
 
-static void open_stat(struct fl_kern *k, unsigned index)
+static int open_of_thread(struct fl_kern *k, unsigned index, const char *name)
 {
 	const struct fl_kern_slot *slot = fl_kern_slot(k->area, index);
-	char path[64];
+	char path[96];
 
-	if (k->actor[index].stat >= 0)
-		return;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)atomic_load(&slot->pid),
-		 (int)atomic_load(&slot->tid));
-	k->actor[index].stat = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)atomic_load(&slot->pid), (int)atomic_load(&slot->tid),
+		 name);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 /* As in its stat: 'R', 'S', 'D', ...; 'X' when there is no such thread any more. */
@@ -50,7 +48,8 @@ static char thread_state(struct fl_kern *k, unsigned index)
 	char text[128], *end;
 	ssize_t n;
 
-	open_stat(k, index);
+	if (k->actor[index].stat < 0)
+		k->actor[index].stat = open_of_thread(k, index, "stat");
 	n = pread(k->actor[index].stat, text, sizeof text - 1, 0);
 	if (n <= 0)
 		return 'X';
@@ -62,20 +61,25 @@ static char thread_state(struct fl_kern *k, unsigned index)
 /* In a userfaultfd, for its reader or for whoever resolves a fault. */
 static bool waits_for_userfaultfd(struct fl_kern *k, unsigned index)
 {
-	const struct fl_kern_slot *slot = fl_kern_slot(k->area, index);
-	char path[64], text[64];
+	int fd = open_of_thread(k, index, "wchan");
+	char text[64];
 	ssize_t n;
-	int fd;
 
-	snprintf(path, sizeof path, "/proc/%d/task/%d/wchan", (int)atomic_load(&slot->pid),
-		 (int)atomic_load(&slot->tid));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	n = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[n < 0 ? 0 : n] = 0;
 	return strstr(text, "userf") != NULL;
+}
+
+/* Whoever spins does so when nobody else wants to run. Who cannot take that back leaves it. */
+void fl_kern_let_spin(struct fl_kern *k, unsigned index, bool spin)
+{
+	int tid = (int)atomic_load(&fl_kern_slot(k->area, index)->tid);
+
+	if (k->ground->root)
+		sched_setscheduler(tid, spin ? SCHED_IDLE : SCHED_OTHER, &(struct sched_param){0});
 }
 
 static unsigned actor_of_thread(struct fl_kern *k, uint32_t tid)
@@ -136,6 +140,8 @@ static void harvest(struct fl_kern *k, unsigned index)
 	struct fl_kern_actor *actor = &k->actor[index];
 	struct fl_answer *a = &actor->answer;
 
+	if (actor->spins)
+		fl_kern_let_spin(k, index, false);
 	actor->busy = actor->asleep = actor->sure = actor->spins = false;
 	a->state = FL_ANSWER_DONE;
 	a->ret = slot->ret;
@@ -162,15 +168,31 @@ static bool has_ended(struct fl_kern *k, unsigned index)
 	return true;
 }
 
+/* Nanoseconds on a processor so far. */
+static uint64_t time_run(struct fl_kern *k, unsigned index)
+{
+	char text[64];
+	int fd = open_of_thread(k, index, "schedstat");
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	return strtoull(text, NULL, 10);
+}
+
 /*
  * A signal that is not fatal does not end a wait for a page in the middle of a system call, but it ends its sleep: Linux goes round and
  * round until the page is there. Nothing shows that but the time it takes.
  */
-static bool still_spins(struct fl_kern_actor *a)
+static bool still_spins(struct fl_kern *k, unsigned index)
 {
-	if (a->since == 0)
-		a->since = fl_kern_now();
-	a->asleep = fl_kern_now() - a->since > PATIENCE_SPINNING;
+	struct fl_kern_actor *a = &k->actor[index];
+	uint64_t now = time_run(k, index);
+
+	if (!a->spun)
+		a->spun = now;
+	a->asleep = now - a->spun > SPIN_ENOUGH;
 	return a->asleep;
 }
 
@@ -187,7 +209,7 @@ static bool is_quiet(struct fl_kern *k, unsigned index, enum fl_answer_state exp
 	if (has_ended(k, index))
 		return true;
 	if (state == 'R' && a->spins)
-		return still_spins(a);
+		return still_spins(k, index);
 	if (state != 'S' && state != 'D') {
 		a->asleep = a->sure = false;
 		a->since = 0;
@@ -356,7 +378,7 @@ int fl_kern_settle(struct fl_kern *k, unsigned current, enum fl_answer_state exp
 
 	/* Whoever goes round may have been let out by this call. */
 	for (unsigned i = 0; i < k->actors; i++)
-		k->actor[i].since = k->actor[i].spins ? 0 : k->actor[i].since;
+		k->actor[i].spun = 0;
 	for (unsigned tries = 0;; tries++) {
 		uint32_t bell = atomic_load(&fl_kern_board(k->area)->bell);
 		/* A call that has just begun has not run yet. */
