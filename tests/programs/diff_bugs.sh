@@ -26,21 +26,19 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export diff tmp programs
 
-# Rows: | `bug` | what goes wrong | `further arguments` | after |
-sed -e '1,/^## .*comparison/d' "$doc" |
-	awk -F ' *[|] *' '/^\| `/ { gsub(/`/, "", $2); gsub(/`/, "", $4); print $2 "\t" $4 }' >"$tmp/rows"
+# Rows: | `bug` | what goes wrong | seen as | after |
+sed -e '1,/^## .*comparison/d' "$doc" | awk -F ' *[|] *' '/^\| `/ { gsub(/`/, "", $2); print $2 }' >"$tmp/rows"
 # Every bug of the comparison's own list has a row; others are the explorer's.
 FL_BUG='?' "$diff" --help 2>&1 >/dev/null | sed -n 's/^\t//p' | sort >"$tmp/known"
 FL_BUG='?' "$diff" --help 2>&1 >/dev/null | sed -n 's/^  //p' | sort >"$tmp/explored"
-cut -f 1 "$tmp/rows" | sort >"$tmp/told"
+sort "$tmp/rows" >"$tmp/told"
 if [ ! -s "$tmp/known" ] || ! comm -23 "$tmp/told" "$tmp/explored" | cmp -s - "$tmp/known"; then
 	echo "$doc and src/sync/bug.h do not name the same bugs:"
 	comm -23 "$tmp/told" "$tmp/explored" | diff "$tmp/known" -
 	exit 1
 fi
 if [ $# -gt 0 ]; then
-	printf '%s\n' "$@" >"$tmp/wanted"
-	awk -F '\t' 'NR == FNR { want[$1]; next } $1 in want' "$tmp/wanted" "$tmp/rows" >"$tmp/some"
+	printf '%s\n' "$@" | grep -Fxf - "$tmp/rows" >"$tmp/some"
 	mv "$tmp/some" "$tmp/rows"
 fi
 
@@ -49,28 +47,28 @@ bad() { # whose fault, what is wrong, output
 	echo "$1" >>"$tmp/failed"
 }
 
-look() { # bug, output file, arguments
-	FL_BUG=$1 timeout 120 "$diff" --seed 1 --programs "$programs" --jobs 1 --first --quiet --save "$2.found" $3 >"$2" 2>&1
+look() { # bug, output file
+	FL_BUG=$1 timeout 120 "$diff" --seed 1 --programs "$programs" --jobs 1 --first --quiet --save "$2.found" >"$2" 2>&1
 }
 
-hunt() { # bug, arguments
-	local out=$tmp/bug.$1 status count
-	look "$1" "$out" "$2"
+hunt() { # bug
+	local out=$tmp/bug.$1 status count what
+	look "$1" "$out"
 	status=$?
-	if [ $status -ne 1 ]; then
+	count=$(sed -n 's/^.*, the first after \([0-9,]*\).*/\1/p' "$out")
+	what=$(sed -n '/^DIVERGENCE /{ s///p; q; }' "$out" | sed 's/^broke down: //; s/|/\\|/g')
+	if [ $status -ne 1 ] || [ -z "$count" ] || [ -z "$what" ]; then
 		bad "$1" "not found, status $status" "$out"
 	else
-		count=$(sed -n 's/^.*, the first after \([0-9,]*\).*/\1/p' "$out")
-		printf 'ok    %-18s  after %6s programs  %s\n' "$1" "$count" "$2"
-		printf '%s\t%s\n' "$1" "$count" >>"$tmp/measured"
+		printf 'ok    %-18s  after %6s programs: %s\n' "$1" "$count" "$what"
+		printf '%s\t%s\t%s\n' "$1" "$count" "$what" >>"$tmp/measured"
 	fi
 }
 
-clean() { # arguments
-	local out
-	out=$tmp/clean.$(echo "$1" | tr '/ ' '__')
-	if look "" "$out" "$1"; then
-		printf 'ok    %-18s  nothing in %6s programs  %s\n' "no bug" "$programs" "$1"
+clean() {
+	local out=$tmp/clean
+	if look "" "$out"; then
+		printf 'ok    %-18s  nothing in %s programs\n' "no bug" "$programs"
 	else
 		bad "no bug" "something is found" "$out"
 	fi
@@ -78,18 +76,16 @@ clean() { # arguments
 export -f hunt clean look bad
 
 {
-	cut -f 2 "$tmp/rows" | sort -u | while IFS= read -r arguments; do
-		printf '%s\0' clean "$arguments" ""
-	done
-	while IFS=$'\t' read -r bug arguments; do
-		printf '%s\0' hunt "$bug" "$arguments"
+	printf '%s\0' clean ""
+	while read -r bug; do
+		printf '%s\0' hunt "$bug"
 	done <"$tmp/rows"
-} | xargs -0 -n 3 -P "$(nproc)" bash -c '"$1" "$2" "$3"' one
+} | xargs -0 -n 2 -P "$(nproc)" bash -c '"$1" "$2"' one
 
 if [ -n "$update" ] && [ -s "$tmp/measured" ]; then
-	awk -F '|' -v OFS='|' 'NR == FNR { split($0, m, "\t"); count[m[1]] = m[2]; next }
+	awk -F '|' -v OFS='|' 'NR == FNR { split($0, m, "\t"); count[m[1]] = m[2]; what[m[1]] = m[3]; next }
 		/^## .*comparison/ { here = 1 }
-		/^\| `/ && here { bug = $2; gsub(/[` ]/, "", bug); if (bug in count) $5 = " " count[bug] " " }
+		/^\| `/ && here { bug = $2; gsub(/[` ]/, "", bug); if (bug in count) $0 = "|" $2 "|" $3 "| " what[bug] " | " count[bug] " |" }
 		{ print }' "$tmp/measured" "$doc" >"$tmp/doc" && cat "$tmp/doc" >"$doc"
 fi
 if [ -s "$tmp/failed" ]; then
