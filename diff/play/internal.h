@@ -41,8 +41,8 @@ struct fl_play_own {
 	/* the step under way: its facts begin here, and calls are numbered */
 	size_t begin[FL_SIDES];
 	unsigned call;
-	unsigned woken;     /* by the last call */
 	bool stirred;       /* some call of a userfaultfd may have woken several who went to sleep again */
+	bool together;      /* the last call may have woken several */
 	bool company_wrote; /* of those who were woken together one wrote to memory */
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;

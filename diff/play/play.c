@@ -86,7 +86,7 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 			o->p.first[side] = SIZE_MAX;
 		}
 	}
-	o->p.step = o->p.steps = o->p.rule = o->call = o->woken = 0;
+	o->p.step = o->p.steps = o->p.rule = o->call = 0;
 	o->company_wrote = o->stirred = false;
 	free(o->p.text);
 	o->p.text = NULL;
@@ -153,10 +153,10 @@ static bool wakes(enum fl_sc_op op)
  */
 static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 {
-	unsigned slept = 0, again = 0;
+	unsigned slept = 0, again = 0, woken = 0;
 	bool wrote = false;
 
-	o->woken = 0;
+	o->together = false;
 	for (unsigned a = 0; a < o->actors; a++) {
 		const struct fl_play_actor *who = &o->actor[a];
 
@@ -165,11 +165,12 @@ static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 		slept++;
 		again += who->state[FL_ENGINE] == FL_ANSWER_ASLEEP;
 		wrote |= writes(who->st->op);
-		o->woken += o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
-			    o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE;
+		woken += o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
+			 o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE;
 	}
-	if (slept < 2 || (o->woken < 2 && !wakes(st->op)))
+	if (slept < 2 || (woken < 2 && !wakes(st->op)))
 		return;
+	o->together = true;
 	o->stirred |= again > 1 && wakes(st->op);
 	o->company_wrote |= wrote;
 	for (unsigned a = 0; a < o->actors; a++)

@@ -21,7 +21,7 @@ static bool woken_together(const struct fl_play *p, const struct fl_sc_statement
 	const struct fl_play_own *o = fl_play_seen(p);
 
 	(void)st;
-	return e && h && o->woken > 1 && o->actor[e->actor].slept;
+	return e && h && o->together && o->actor[e->actor].slept;
 }
 
 static bool faults_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,

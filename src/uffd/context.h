@@ -32,8 +32,6 @@ struct fl_uffd_waiter {
 	struct fl_uffd_msg msg;              /* (i) arg1: the address that a wake must cover */
 	uint32_t priority;                   /* (i) of the tree: a node's is at least its children's */
 	uint32_t woken;                      /* (a; m to write) out of tree and queue */
-	uint32_t taken;                      /* (a; m to write) restless, and its message has been read */
-	bool restless;                       /* (i) a signal keeps it from sleeping: see src/uffd/wait.c */
 	bool unread;                         /* (m) */
 };
 

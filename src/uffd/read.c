@@ -115,10 +115,6 @@ static int take_message(struct fl_task *t, struct fl_uffd *u, bool may_wait, str
 		w = FL_BUG(newest_first) ? u->newest : u->oldest;
 		*msg = w->msg;
 		fl_uffd_queue_remove(u, w);
-		if (w->restless) {
-			fl_store_release(&w->taken, 1); /* partner: the load in sleep_on */
-			fl_port_unpark(&w->task->parker);
-		}
 		if (FL_BUG(read_refile)) {
 			fl_uffd_tree_remove(u, w);
 			fl_mutex_unlock(&u->mutex);

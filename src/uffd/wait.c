@@ -9,10 +9,8 @@
  * A waiter lives on the stack of its thread. Whoever wakes it sets `woken` and unparks with the mutex held, and the
  * thread takes the mutex once more before it goes away: so nobody touches a stack that is gone.
  *
- * Signals. In user mode any signal ends the wait. In kernel mode a signal that is not fatal wakes the thread, too, but the
- * call goes on: Linux looks whether the page is still missing, queues its message again, finds that it cannot sleep while
- * the signal is pending, and so on, round and round. Here such a thread is restless: it has looked once more and waits
- * until somebody reads its message, as only then a new one can be told from the old. (Who populates is not woken at all.)
+ * In user mode any signal ends the wait, in kernel mode a fatal one. (Another one keeps Linux from sleeping there: the
+ * thread looks, queues its message and looks again, round and round, until the page is there. Here it sleeps on.)
  *
  * The context's mutex guards the tree, the queue and `woken`; nothing is held while a thread sleeps.
  */
@@ -69,16 +67,8 @@ static void sleep_on(struct fl_uffd_waiter *w, enum fl_wait how)
 	/*
 	 * Partners: the store in fl_uffd_wake, and fl_task_signal; both unpark afterwards, so neither is slept through.
 	 */
-	while (!fl_load_acquire(&w->woken) && !fl_load_acquire(&w->taken) && !fl_task_interrupted(w->task, how))
+	while (!fl_load_acquire(&w->woken) && !fl_task_interrupted(w->task, how))
 		fl_port_park(&w->task->parker);
-}
-
-/* What ends its sleep. */
-static enum fl_wait how_to_wait(const struct fl_fault *f, const struct fl_uffd_waiter *w)
-{
-	if (f->flags & FL_FAULTF_USER)
-		return FL_BUG(wait_uninterrupted) ? FL_WAIT_KILLABLE : FL_WAIT_INTERRUPTIBLE;
-	return w->restless || (f->flags & FL_FAULTF_POPULATE) ? FL_WAIT_KILLABLE : FL_WAIT_INTERRUPTIBLE;
 }
 
 enum fl_outcome fl_uffd_fault(struct fl_uffd *u, struct fl_task *t, struct fl_fault *f,
@@ -98,8 +88,6 @@ enum fl_outcome fl_uffd_fault(struct fl_uffd *u, struct fl_task *t, struct fl_fa
 		return FL_FAULT_KERNEL_FIXUP;
 
 	w.msg = make_message(u, features, t, f);
-	w.restless =
-		!(f->flags & (FL_FAULTF_USER | FL_FAULTF_POPULATE)) && fl_task_interrupted(t, FL_WAIT_INTERRUPTIBLE);
 	fl_mutex_lock(&u->mutex);
 	if (u->released) {
 		fl_mutex_unlock(&u->mutex);
@@ -112,8 +100,8 @@ enum fl_outcome fl_uffd_fault(struct fl_uffd *u, struct fl_task *t, struct fl_fa
 	if (FL_BUG(sleep_unchecked) || still_missing(t, f)) {
 		if (f->waits < UINT8_MAX)
 			f->waits++;
-		sleep_on(&w, how_to_wait(f, &w));
-		woken = !user && !fl_task_interrupted(t, FL_WAIT_KILLABLE); /* it looks again, whatever woke it */
+		sleep_on(&w, user && !FL_BUG(wait_uninterrupted) ? FL_WAIT_INTERRUPTIBLE : FL_WAIT_KILLABLE);
+		woken = false;
 	} else {
 		woken = true; /* there is nothing to wait for: as good as a wake-up */
 	}
