@@ -86,7 +86,7 @@ static const struct {
 	{"um", FL_VM_UFFD_MISSING}, {"uw", FL_VM_UFFD_WP},    {"ui", FL_VM_UFFD_MINOR}, {"lo", FL_VM_LOCKED},
 	{"sr", FL_VM_SEQ_READ},     {"rr", FL_VM_RAND_READ},  {"dc", FL_VM_DONTCOPY},   {"lf", FL_VM_LOCKONFAULT},
 	{"ac", FL_VM_ACCOUNT},      {"nr", FL_VM_NORESERVE},  {"wf", FL_VM_WIPEONFORK}, {"dd", FL_VM_DONTDUMP},
-	{"hg", FL_VM_HUGEPAGE},     {"nh", FL_VM_NOHUGEPAGE}, {"mg", FL_VM_MERGEABLE},
+	{"hg", FL_VM_HUGEPAGE},     {"nh", FL_VM_NOHUGEPAGE}, {"mg", FL_VM_MERGEABLE},  {"gu", FL_VM_MAYBE_GUARD},
 };
 
 static uint64_t parse_flags(const char *at)

@@ -147,7 +147,7 @@ void fl_report_vm_flags(struct fl_report_text *t, uint64_t flags)
 		{FL_VM_LOCKED, "lo"},       {FL_VM_SEQ_READ, "sr"}, {FL_VM_RAND_READ, "rr"},  {FL_VM_DONTCOPY, "dc"},
 		{FL_VM_LOCKONFAULT, "lf"},  {FL_VM_ACCOUNT, "ac"},  {FL_VM_NORESERVE, "nr"},  {FL_VM_WIPEONFORK, "wf"},
 		{FL_VM_DONTDUMP, "dd"},     {FL_VM_HUGEPAGE, "hg"}, {FL_VM_NOHUGEPAGE, "nh"}, {FL_VM_MERGEABLE, "mg"},
-		{FL_VM_UFFD_MISSING, "um"}, {FL_VM_UFFD_WP, "uw"},  {FL_VM_UFFD_MINOR, "ui"},
+		{FL_VM_UFFD_MISSING, "um"}, {FL_VM_UFFD_WP, "uw"},  {FL_VM_UFFD_MINOR, "ui"}, {FL_VM_MAYBE_GUARD, "gu"},
 	};
 
 	add_bits(t, bits, FL_ARRAY_LEN(bits), flags, "none");

@@ -29,6 +29,7 @@ FL_BEGIN_C
 #define FL_VM_MAYEXEC 0x40ull
 #define FL_VM_GROWSDOWN 0x100ull
 #define FL_VM_UFFD_MISSING 0x200ull
+#define FL_VM_MAYBE_GUARD 0x800ull /* guard pages were installed once; keeps no neighbours apart */
 #define FL_VM_UFFD_WP 0x1000ull
 #define FL_VM_LOCKED 0x2000ull
 #define FL_VM_SEQ_READ 0x8000ull
@@ -47,6 +48,14 @@ FL_BEGIN_C
 /* Held in the index for its place only: the host serves it (program text, files, shared memory). */
 #define FL_VM_FOREIGN 0x8000000000ull
 #define FL_VM_UFFD_ANY (FL_VM_UFFD_MISSING | FL_VM_UFFD_WP | FL_VM_UFFD_MINOR)
+
+/*
+ * The kernel to be, by its release: what is known to differ between releases is as it was in that one. NULL: older than
+ * 5.4, of which nothing is known here. A release that is newer than all that are known is taken for the newest.
+ */
+const struct fl_profile *fl_profile_find(unsigned major, unsigned minor);
+/* Has the engine been held against exactly this release? If not, the profile holds what is written about it, no more. */
+bool fl_profile_tested(const struct fl_profile *p, unsigned major, unsigned minor);
 
 /* As a limit: 0 bytes, where 0 means that there is no limit. */
 #define FL_LIMIT_ZERO (UINT64_MAX - 1)
@@ -81,6 +90,8 @@ void fl_mm_put(struct fl_mm *mm);
  * at any time.
  */
 void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t memlock, uint64_t stack);
+/* sysctl(8)'s part, for this address space alone: at most so many mappings from the next call on; 0: 65530. As above. */
+void fl_mm_set_max_maps(struct fl_mm *mm, uint64_t max_maps);
 struct fl_frames *fl_mm_frames(struct fl_mm *mm);
 const struct fl_arch *fl_mm_arch(struct fl_mm *mm);
 void *fl_mm_machine(struct fl_mm *mm);

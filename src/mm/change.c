@@ -43,7 +43,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->task = t;
 	c->n = 0;
 	c->old = NULL;
-	c->keeps = c->apart = c->alone = false;
+	c->keeps = c->apart = c->alone = c->grows = false;
 	c->ask_total = c->ask_data = NO_QUESTION;
 	c->stock = NULL;
 	c->reserve.nodes = 0;
@@ -184,6 +184,7 @@ static struct fl_vma part_of(const struct fl_mm *mm, const struct fl_vma *v, fl_
 		.object = v->object,
 		.uffd = v->uffd,
 		.anon_id = fl_load(&v->anon_id),
+		.guarded = fl_load(&v->guarded),
 	};
 }
 
@@ -208,6 +209,7 @@ static void merge(struct fl_vma *a, const struct fl_vma *b)
 	a->end = b->end;
 	if (!a->anon_id)
 		a->anon_id = b->anon_id;
+	a->guarded |= b->guarded; /* this keeps nobody apart, and all have it afterwards */
 }
 
 int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put)
@@ -238,6 +240,9 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	if (r) {
 		struct fl_vma rest = part_of(c->mm, r, end, r->end);
 
+		/* Linux keeps what never faulted from what fork made, but not where mremap only makes a mapping longer. */
+		if (put && c->grows && !rest.anon_id)
+			rest.anon_id = put->anon_id;
 		if (put && !c->alone && !FL_BUG(merge_left_only) && fl_vma_can_merge(&piece[n - 1], &rest, shift)) {
 			merge(&piece[n - 1], &rest);
 			c->to = r->end;
@@ -334,7 +339,7 @@ void fl_change_commit(struct fl_change *c)
 	c->n = 0;
 	fl_vma_free_rcu(c->old);
 	c->old = NULL;
-	c->keeps = c->apart = c->alone = false;
+	c->keeps = c->apart = c->alone = c->grows = false;
 }
 
 void fl_change_split(struct fl_change *c, fl_va va)

@@ -30,6 +30,7 @@ static struct fl_vma *copy_vma(struct fl_mm *child, const struct fl_vma *v)
 			 ~(FL_BUG(fork_locked) ? FL_VM_UFFD_ANY : FL_VM_LOCKED | FL_VM_LOCKONFAULT | FL_VM_UFFD_ANY),
 		.pgoff = v->pgoff,
 		.object = v->object->ops == &fl_anon_ops ? &child->anon : v->object,
+		.guarded = fl_load(&v->guarded),
 	};
 
 	/* Sequentially consistent, and after the BUSY mark: no frame is there without an identity (src/mm/change.c). */
@@ -179,8 +180,11 @@ static int copy_tables(struct copy *c)
 
 	fl_mm_gather_begin(&c->gather, c->mm, c->task);
 	for (va = 0; !err && (v = fl_index_find(&c->mm->index, va)) != NULL; va = v->end) {
-		/* Where nothing was ever written there are zero pages at most, which the child can fault in. */
-		if ((v->flags & no) || !fl_load_seq(&v->anon_id))
+		/*
+		 * Where nothing was ever written there are zero pages at most, which the child can fault in. Linux copies
+		 * them all the same where guards may be.
+		 */
+		if ((v->flags & no) || (!fl_load_seq(&v->anon_id) && !fl_load(&v->guarded)))
 			continue;
 		/* A gather is one range: what lies between may be the host's. */
 		if (v->start != last)

@@ -33,12 +33,16 @@ int fl_guard_install(struct fl_task *t, fl_va start, fl_va end)
 	struct fl_mm *mm = t->mm;
 	struct fl_gather g;
 	struct fl_table *table;
+	struct fl_vma *v;
 	fl_va stop;
 	int err = 0;
 
 	fl_rcu_read_lock();
-	/* Linux gives the VMA an anon_vma here, so that fork copies the markers. */
-	(void)fl_vma_anon_id(mm, fl_index_find(&mm->index, start));
+	v = fl_index_find(&mm->index, start);
+	/* So that fork copies the markers. Who replaces a VMA locks all of it, and so not while we have locked a part. */
+	fl_store(&v->guarded, 1);
+	/* Linux gives the VMA an anon_vma as well. */
+	(void)fl_vma_anon_id(mm, v);
 	fl_rcu_read_unlock();
 	fl_mm_gather_begin(&g, mm, t);
 	while (!err && start < end) {

@@ -92,7 +92,7 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 		TABLES_SPARE;
 	mm->frames = c->frames;
 	mm->arch = arch;
-	mm->profile = c->profile;
+	mm->profile = c->profile ? c->profile : fl_profile_find(6, 18);
 	mm->ops = c->ops;
 	mm->machine = c->machine;
 	mm->anon.ops = &fl_anon_ops;
@@ -209,7 +209,7 @@ bool fl_mm_next_vma(struct fl_mm *mm, fl_va va, struct fl_vma_info *info)
 	if (found) {
 		info->start = v->start;
 		info->end = v->end;
-		info->vm_flags = v->flags;
+		info->vm_flags = v->flags | (fl_load(&v->guarded) ? FL_VM_MAYBE_GUARD : 0);
 		info->pgoff = v->pgoff;
 		info->cookie = v->object->cookie;
 		info->heap = v->object->ops == &fl_anon_ops && v->end > mm->brk_start &&

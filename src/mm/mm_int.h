@@ -10,6 +10,7 @@
 
 #include "faultline/mm.h"
 #include "faultline/task.h"
+#include "mm/profile.h"
 #include "sync/range_lock.h"
 #include "table/gather.h"
 #include "table/table.h"
@@ -109,6 +110,7 @@ struct fl_change {
 	bool keeps;            /* the pages there stay what they are */
 	bool apart;            /* it does not become one with what is to the left, */
 	bool alone;            /* nor with what is to the right */
+	bool grows;            /* a mapping gets longer */
 	fl_va from, to;        /* whole VMAs in [from, to) are replaced... */
 	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;

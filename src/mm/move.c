@@ -199,6 +199,7 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 		.object = v->object,
 		.uffd = v->uffd,
 		.anon_id = fl_load(&v->anon_id),
+		.guarded = fl_load(&v->guarded), /* stays although the guards go */
 	};
 
 	if (!(r->flags & FL_MREMAP_DONTUNMAP))
@@ -269,11 +270,13 @@ static uint64_t lose_flags(struct fl_remap *r, const struct after *a)
 		put.uffd = put.flags & FL_VM_UFFD_ANY ? v->uffd : NULL;
 		put.end = v->end;
 		put.anon_id = fl_load(&v->anon_id);
+		put.guarded = fl_load(&v->guarded);
 		/* What touches is one with it, and may know who they are. */
 		while (put.end < a->end && (next = fl_mm_vma_at(r->mm, put.end)) != NULL) {
 			put.end = next->end;
 			if (!put.anon_id)
 				put.anon_id = fl_load(&next->anon_id);
+			put.guarded |= fl_load(&next->guarded);
 		}
 		r->change.keeps = r->change.apart = r->change.alone = true;
 		if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
@@ -297,6 +300,7 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 		.flags = v->flags & ~FL_VM_UFFD_ANY, /* without EVENT_REMAP the new place is not registered */
 		.pgoff = v->pgoff + fl_pages(mm, from - v->start),
 		.object = v->object,
+		.guarded = fl_load(&v->guarded),
 	};
 	const bool unlocks = (r->flags & FL_MREMAP_DONTUNMAP) && (v->flags & FL_VM_LOCKED);
 	uint64_t locked; /* pages more than before, modulo 2^64 */

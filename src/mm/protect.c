@@ -68,8 +68,14 @@ static int protect(struct fl_change *c, const struct fl_vma *v, fl_va start, fl_
 		flags &= ~FL_VM_ACCOUNT;
 	}
 	err = fl_change_flags(c, v, start, end, flags, v->uffd);
-	if (!err && wants_copy(before, flags))
+	if (!err && wants_copy(before, flags)) {
 		note_copy(copy, start, end);
+		/* Linux copies now, so what comes next finds a neighbour that has been written to. */
+		fl_rcu_read_lock();
+		if (!(flags & FL_VM_LOCKONFAULT))
+			(void)fl_vma_anon_id(c->mm, fl_mm_vma_at(c->mm, start));
+		fl_rcu_read_unlock();
+	}
 	return err;
 }
 

@@ -103,6 +103,7 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
 		.anon_id = fl_load(&v->anon_id),
 	};
 
+	r->change.grows = true;
 	fl_change_ask(&r->change, v->flags, fl_pages(r->mm, put.end - put.start));
 	if (fl_change_prepare(&r->change, put.start, put.end, &put))
 		return -FL_ENOMEM;
@@ -218,7 +219,8 @@ static int remap_to(struct fl_remap *r)
 
 	if (!v || (v->flags & FL_VM_FOREIGN))
 		return -FL_EFAULT;
-	if ((r->flags & FL_MREMAP_FIXED) && r->new_len == r->old_len && r->old_len > v->end - r->from)
+	if (r->mm->profile->moves_several && (r->flags & FL_MREMAP_FIXED) && r->new_len == r->old_len &&
+	    r->old_len > v->end - r->from)
 		err = move_several(r);
 	else
 		err = move_one(r, v);

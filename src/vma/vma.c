@@ -67,6 +67,7 @@ void fl_vma_init(struct fl_vma *v, const struct fl_vma *like)
 	v->object = like->object;
 	v->uffd = like->uffd;
 	v->anon_id = like->anon_id;
+	v->guarded = like->guarded;
 	v->counted = v->object->ops->release != NULL;
 	fl_object_get(v->object);
 	fl_uffd_get(v->uffd);

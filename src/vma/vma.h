@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One mapped range. Immutable once published (rule 1) but for mark and anon_id.
+ * One mapped range. Immutable once published (rule 1) but for mark, anon_id and guarded.
  */
 #ifndef FL_VMA_VMA_H
 #define FL_VMA_VMA_H
@@ -44,8 +44,9 @@ struct fl_vma {
 	struct fl_uffd *uffd;     /* (i) one reference; set exactly when flags has a FL_VM_UFFD_ mode */
 	uint32_t mark;            /* (a) FL_VMA_*; rules 4 to 6 */
 	uint32_t anon_id;         /* (a) identity for merging of faulted anonymous memory; 0: never faulted; set once */
-	bool counted;             /* (i) the object counts its references */
-	struct fl_vma *next;      /* (range lock) chains what a change replaces until it is freed */
+	uint32_t guarded;    /* (a; range lock of any mode to write) guards were installed here once; never cleared */
+	bool counted;        /* (i) the object counts its references */
+	struct fl_vma *next; /* (range lock) chains what a change replaces until it is freed */
 	struct fl_rcu_head rcu;
 };
 FL_STATIC_ASSERT(sizeof(struct fl_vma) <= 128, "at most 128 bytes a VMA");

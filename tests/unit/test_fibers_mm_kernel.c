@@ -80,14 +80,15 @@ static const struct {
 	char name[3];
 	uint64_t flag;
 } vm_flags[] = {
-	{"rd", FL_VM_READ},     {"wr", FL_VM_WRITE},       {"ex", FL_VM_EXEC},       {"sh", FL_VM_SHARED},
-	{"mr", FL_VM_MAYREAD},  {"mw", FL_VM_MAYWRITE},    {"me", FL_VM_MAYEXEC},    {"gd", FL_VM_GROWSDOWN},
-	{"lo", FL_VM_LOCKED},   {"lf", FL_VM_LOCKONFAULT}, {"sr", FL_VM_SEQ_READ},   {"rr", FL_VM_RAND_READ},
-	{"dc", FL_VM_DONTCOPY}, {"ac", FL_VM_ACCOUNT},     {"nr", FL_VM_NORESERVE},  {"wf", FL_VM_WIPEONFORK},
-	{"dd", FL_VM_DONTDUMP}, {"hg", FL_VM_HUGEPAGE},    {"nh", FL_VM_NOHUGEPAGE}, {"mg", FL_VM_MERGEABLE},
+	{"rd", FL_VM_READ},        {"wr", FL_VM_WRITE},       {"ex", FL_VM_EXEC},       {"sh", FL_VM_SHARED},
+	{"mr", FL_VM_MAYREAD},     {"mw", FL_VM_MAYWRITE},    {"me", FL_VM_MAYEXEC},    {"gd", FL_VM_GROWSDOWN},
+	{"lo", FL_VM_LOCKED},      {"lf", FL_VM_LOCKONFAULT}, {"sr", FL_VM_SEQ_READ},   {"rr", FL_VM_RAND_READ},
+	{"dc", FL_VM_DONTCOPY},    {"ac", FL_VM_ACCOUNT},     {"nr", FL_VM_NORESERVE},  {"wf", FL_VM_WIPEONFORK},
+	{"dd", FL_VM_DONTDUMP},    {"hg", FL_VM_HUGEPAGE},    {"nh", FL_VM_NOHUGEPAGE}, {"mg", FL_VM_MERGEABLE},
+	{"gu", FL_VM_MAYBE_GUARD},
 };
 
-/* A flag that the engine has no counterpart of (soft-dirty; may hold guards) does not tell mappings apart either. */
+/* A flag that the engine has no counterpart of (soft-dirty) does not tell mappings apart either. */
 static uint64_t parse_flags(char *text)
 {
 	uint64_t flags = 0;
