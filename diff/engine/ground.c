@@ -7,6 +7,7 @@
  *
  * No locks: one OS thread, and nobody else knows the address space yet.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "diff/engine/internal.h"
@@ -69,15 +70,27 @@ static int enter_foreign(struct fl_engine *e, struct fl_task *t)
 	return 0;
 }
 
+/* What is known to differ between releases is as in the running one. NULL: of that nothing is known. */
+static const struct fl_profile *running_profile(const struct fl_ground *g)
+{
+	unsigned major, minor;
+
+	return sscanf(g->release, "%u.%u", &major, &minor) == 2 ? fl_profile_find(major, minor) : NULL;
+}
+
 int fl_engine_make_mm(struct fl_engine *e, struct fl_mm **out)
 {
 	const struct fl_ground *g = &e->ground;
+	const fl_va top = fl_arch_x86_64.task_size;
 	const struct fl_mm_config config = {
+		.profile = running_profile(g),
 		.frames = e->frames,
 		.ops = &scratch_ops,
 		.machine = e,
 		.mmap_lo = g->mmap_lo,
 		.mmap_hi = g->mmap_hi,
+		.spare_lo = (top / 3 + FL_DIFF_PAGE - 1) & ~(FL_DIFF_PAGE - 1),
+		.spare_hi = top,
 		.min_addr = g->min_addr,
 		.min_hint = g->min_hint,
 		.memory = g->memory,

@@ -239,7 +239,7 @@ static int advise_refused(struct fl_mm *mm, fl_va start, fl_va end)
 int fl_madvise(struct fl_task *t, fl_va addr, uint64_t len, int advice)
 {
 	struct fl_mm *mm = t->mm;
-	enum kind kind = kind_of(advice);
+	enum kind kind = fl_profile_knows_advice(mm->profile, advice) ? kind_of(advice) : INVALID;
 	uint64_t size = fl_page_up(mm, len);
 	fl_va end = addr + size;
 

@@ -69,14 +69,23 @@ static fl_va find_room(struct fl_mm *mm, uint64_t len, bool low, fl_va lo, fl_va
 	return a ? a : fl_index_gap(&mm->index, len, mm->spare_lo, mm->spare_hi, fl_mm_page(mm), false);
 }
 
-/* Memory of whole huge pages is put where huge pages could be, if there is room for that. 0: there is not. */
+/* Memory that could be huge pages is put where huge pages could be, if there is room for that. 0: there is not. */
 static fl_va find_aligned(struct fl_mm *mm, uint64_t len, bool low, fl_va lo, fl_va hi)
 {
 	uint64_t huge = fl_mm_page(mm) << mm->arch->geometry.index_bits[0], more;
 	fl_va a;
 
-	if (len & (huge - 1))
+	switch (mm->profile->align) {
+	case FL_ALIGN_NONE:
 		return 0;
+	case FL_ALIGN_LARGE:
+		if (len < huge)
+			return 0;
+		break;
+	case FL_ALIGN_WHOLE:
+		if (len & (huge - 1))
+			return 0;
+	}
 	a = find_room(mm, len + huge, low, lo, hi);
 	more = -a & (huge - 1);
 	/* Top down the end of the room is what is wanted, and so it is where the search was not top down. */

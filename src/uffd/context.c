@@ -19,7 +19,8 @@ int fl_uffd_create(struct fl_task *t, int flags, bool privileged, const struct f
 
 	if (!privileged && !(flags & FL_UFFD_USER_MODE_ONLY))
 		return -FL_EPERM;
-	if (!t->mm || (flags & ~(FL_O_CLOEXEC | FL_O_NONBLOCK | FL_UFFD_USER_MODE_ONLY)))
+	if (!t->mm || (flags & ~(FL_O_CLOEXEC | FL_O_NONBLOCK | FL_UFFD_USER_MODE_ONLY)) ||
+	    ((flags & FL_UFFD_USER_MODE_ONLY) && !t->mm->profile->user_mode_only))
 		return -FL_EINVAL;
 	u = fl_port_alloc(sizeof(*u));
 	if (!u)
@@ -81,7 +82,7 @@ static int handshake(struct fl_task *t, struct fl_uffd *u, fl_va arg, const stru
 {
 	struct fl_uffdio_api offer = {
 		.api = FL_UFFD_API,
-		.features = FL_UFFD_SUPPORTED,
+		.features = FL_UFFD_SUPPORTED & u->mm->profile->uffd_features,
 		/* The ioctls on the descriptor: REGISTER (0), UNREGISTER (1), API (63). */
 		.ioctls = 1ull << 63 | 1ull << 1 | 1ull << 0,
 	};
@@ -92,7 +93,7 @@ static int handshake(struct fl_task *t, struct fl_uffd *u, fl_va arg, const stru
 		return -FL_EINVAL;
 	if ((want->features & FL_UFFD_FEATURE_EVENT_FORK) && !(t->caps & FL_CAP_SYS_PTRACE))
 		return -FL_EPERM;
-	if (want->features & ~(uint64_t)FL_UFFD_SUPPORTED)
+	if (want->features & ~offer.features)
 		return -FL_EINVAL;
 	/* First the answer, then the deed: a structure that cannot be written leaves the descriptor as it was. */
 	if (fl_copy_to_user(t, arg, &offer, sizeof(offer)))

@@ -18,7 +18,7 @@
 #include "mm/mm_int.h"
 #include "uffd/uffd_int.h"
 
-/* What this engine serves. Offered by the handshake, whatever was asked for. */
+/* What this engine serves, in the profiles that have all of it. Offered by the handshake, whatever was asked for. */
 #define FL_UFFD_SUPPORTED \
 	((uint32_t)(FL_UFFD_FEATURE_SIGBUS | FL_UFFD_FEATURE_THREAD_ID | FL_UFFD_FEATURE_EXACT_ADDRESS))
 /* In features: the handshake has been done. Refused as a feature, as every bit that has no name. */
