@@ -141,6 +141,8 @@ static bool wakes(enum fl_sc_op op)
 	case FL_SC_POISONPAGE:
 	case FL_SC_WRITEPROTECT:
 	case FL_SC_MOVE:
+	case FL_SC_IOCTL:
+	case FL_SC_CLOSE:
 		return true;
 	default:
 		return false;

@@ -42,6 +42,15 @@ static bool written_together(const struct fl_play *p, const struct fl_sc_stateme
 	return fl_play_seen(p)->company_wrote;
 }
 
+/* What memory holds, seen by a statement that looks at it. */
+static bool seen_after(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+		       const struct fl_fact *h)
+{
+	if (!st || !e || !h || !fl_play_seen(p)->company_wrote)
+		return false;
+	return st->op == FL_SC_LOAD || st->op == FL_SC_ADD || st->op == FL_SC_COPYIN || st->op == FL_SC_SYSWRITE;
+}
+
 /* Somebody else slept in a read of the same userfaultfd. */
 static bool reads_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
 			   const struct fl_fact *h)
@@ -96,6 +105,24 @@ const struct fl_rule fl_rules[] = {
 		.reason = "threads that one call has woken, one of which writes: who is last is the scheduler's choice",
 	},
 	{
+		.name = "loaded-after",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_RETURN,
+		.applies = seen_after,
+		.ends = true,
+		.reason = "as written-together, loaded by a later statement",
+	},
+	{
+		.name = "copied-after",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_OUT,
+		.applies = seen_after,
+		.ends = true,
+		.reason = "as written-together, copied by a later statement",
+	},
+	{
 		.name = "minor-together",
 		.op = FL_SC_OPS,
 		.kind = FL_DIFF_KINDS,
@@ -115,7 +142,7 @@ const struct fl_rule fl_rules[] = {
 		.name = "two-readers",
 		.op = FL_SC_READ,
 		.kind = FL_DIFF_KINDS,
-		.field = FL_FACT_STATE,
+		.field = FL_FACT_FIELDS,
 		.applies = reads_together,
 		.ends = true,
 		.reason = "of several threads that sleep in read(2) of one userfaultfd any may get the message",

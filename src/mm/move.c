@@ -221,9 +221,22 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
  * loses; and as only flags change, nothing becomes one with something else.
  */
 struct after {
-	fl_va start, end; /* what the target is one with, as it was before the source went */
-	uint64_t lose;    /* flags; 0: nothing happens */
+	fl_va start, end;          /* what the target is one with, as it was before the source went */
+	uint64_t lose;             /* flags */
+	uint32_t anon_id, guarded; /* what all of it then has */
+	bool spreads; /* to what is left of the source, too; if not, and nothing is lost, nothing happens */
 };
+
+static void join(struct after *a, const struct fl_vma *v)
+{
+	if (v->start < a->start)
+		a->start = v->start;
+	if (v->end > a->end)
+		a->end = v->end;
+	if (!a->anon_id)
+		a->anon_id = fl_load(&v->anon_id);
+	a->guarded |= fl_load(&v->guarded);
+}
 
 /* like: the target with all the flags that the source has. */
 static struct after foresee(const struct fl_remap *r, const struct fl_vma *source, const struct fl_vma *like)
@@ -235,12 +248,17 @@ static struct after foresee(const struct fl_remap *r, const struct fl_vma *sourc
 
 	if (left && !fl_vma_can_merge(left, like, shift))
 		left = NULL;
-	if (right && !fl_vma_can_merge(like, right, shift))
+	if (right && (!fl_vma_can_merge(like, right, shift) ||
+		      (left && !fl_anon_ids_merge(fl_load(&left->anon_id), fl_load(&right->anon_id)))))
 		right = NULL;
+	join(&a, like);
 	if (left)
-		a.start = left->start;
+		join(&a, left);
 	if (right)
-		a.end = right->end;
+		join(&a, right);
+	/* What never faulted, and so has no identity of its own, may become one with what it comes from. */
+	a.spreads = (left == source || right == source) &&
+		    (a.anon_id != fl_load(&source->anon_id) || a.guarded != like->guarded);
 	if ((r->flags & FL_MREMAP_DONTUNMAP) && (left == source || right == source))
 		a.lose |= like->flags & LOCKED_MASK;
 	return a;
@@ -257,7 +275,7 @@ static int pass(void *arg, struct fl_table *t, fl_va start, fl_va end)
 }
 
 /* Without memory for it, things stay as they are. Returns how many locked pages there are more, modulo 2^64. */
-static uint64_t lose_flags(struct fl_remap *r, const struct after *a)
+static uint64_t make_alike(struct fl_remap *r, const struct after *a)
 {
 	struct fl_vma *v, *next, put;
 	uint64_t locked = 0;
@@ -270,14 +288,15 @@ static uint64_t lose_flags(struct fl_remap *r, const struct after *a)
 		put.uffd = put.flags & FL_VM_UFFD_ANY ? v->uffd : NULL;
 		put.end = v->end;
 		put.anon_id = fl_load(&v->anon_id);
-		put.guarded = fl_load(&v->guarded);
+		put.guarded = fl_load(&v->guarded) | a->guarded;
 		/* What touches is one with it, and may know who they are. */
 		while (put.end < a->end && (next = fl_mm_vma_at(r->mm, put.end)) != NULL) {
 			put.end = next->end;
 			if (!put.anon_id)
 				put.anon_id = fl_load(&next->anon_id);
-			put.guarded |= fl_load(&next->guarded);
 		}
+		if (!put.anon_id)
+			put.anon_id = a->anon_id;
 		r->change.keeps = r->change.apart = r->change.alone = true;
 		if (!fl_change_prepare(&r->change, put.start, put.end, &put)) {
 			locked += r->change.locked;
@@ -334,14 +353,14 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 	move_entries(r, from, len, to, false);
 	locked = r->change.locked;
 	fl_change_commit(&r->change);
-	target.apart = target.alone = after.lose != 0;
+	target.apart = target.alone = after.lose || after.spreads;
 	if (fl_change_prepare(&target, moved.start, moved.end, &moved))
 		fl_port_panic(__FILE__, __LINE__, "mremap: what had been set aside was not enough");
 	locked += target.locked;
 	fl_change_mark(&target);
 	fl_change_commit(&target);
-	if (after.lose)
-		locked += lose_flags(r, &after);
+	if (after.lose || after.spreads)
+		locked += make_alike(r, &after);
 	/* Linux counts the target, and goes on counting the source, which it has unlocked. */
 	if (unlocks)
 		fl_count(&mm->locked_lost, (uintptr_t)(fl_pages(mm, new_len) - locked));
