@@ -218,7 +218,8 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
  * What the kernel does to a target besides moving. Linux puts the target in its place, where it becomes one with
  * neighbours (with what is left of its source, too, if nobody has touched that), before it takes flags away: from a
  * registered mapping its registration, and with DONTUNMAP from the source its lock. So its new neighbours lose what it
- * loses; and as only flags change, nothing becomes one with something else.
+ * loses; and as only flags change, nothing becomes one with something else. The place where the source was goes last,
+ * so what is left around it has the identity of what it was one with.
  */
 struct after {
 	fl_va start, end;          /* what the target is one with, as it was before the source went */
