@@ -143,15 +143,16 @@ static _Noreturn void die(int signo, const siginfo_t *info, uint64_t rip)
 
 /*
  * Did fetching itself fail? An address that is none to the processor is a protection fault; some tell it where the jump is, some at
- * its target.
+ * its target. What an instruction has in the next page is not asked about.
  */
-static bool fetch_failed(const struct fl_kern_slot *slot, int signo, const greg_t *r)
+static bool fetch_failed(const struct fl_kern_slot *slot, int signo, const siginfo_t *info, const greg_t *r)
 {
 	if (signo != SIGSEGV && signo != SIGBUS)
 		return false;
 	if (!slot->fetch_traps)
 		return true;
-	return (uint64_t)r[REG_RIP] == slot->fetch_at && r[REG_TRAPNO] == TRAP_PAGE_FAULT && (r[REG_ERR] & ERR_FETCH);
+	return (uint64_t)r[REG_RIP] == slot->fetch_at && (uint64_t)info->si_addr == slot->fetch_at &&
+	       r[REG_TRAPNO] == TRAP_PAGE_FAULT && (r[REG_ERR] & ERR_FETCH);
 }
 
 static void on_fault(int signo, siginfo_t *info, void *context)
@@ -170,8 +171,10 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 	} else if (slot->fetch_sp) {
 		if (signo == SIGTRAP && rip == slot->fetch_at && !slot->fetch_traps++)
 			return;
-		if (fetch_failed(slot, signo, r))
+		if (fetch_failed(slot, signo, info, r)) {
 			note_signal(slot, signo, info);
+			slot->address += slot->fetch_traps ? slot->order.shift : 0;
+		}
 		leave_fetch(slot, u);
 	} else {
 		die(signo, info, rip);

@@ -89,6 +89,8 @@ static void prepare(struct fl_kern_slot *slot, unsigned actor)
 	touch_pages(fl_diff_scratch(actor), o->pages);
 	if (o->kind == FL_CALL_FETCH)
 		touch(fl_kern_stack(actor) + FL_KERN_PLAYGROUND);
+	if (o->kind == FL_CALL_FORK)
+		touch(fl_kern_stack(board()->family[o->object].leader) + FL_KERN_STACK - 1);
 	if (o->kind == FL_CALL_SYSCALL && o->nr == SYS_mlockall)
 		populate();
 	if (!o->brk)

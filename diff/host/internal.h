@@ -35,6 +35,8 @@
 #define FL_KERN_SIGNAL_STACK (3 * FL_DIFF_PAGE)
 #define FL_KERN_PLAYGROUND (FL_KERN_SIGNAL_STACK + FL_DIFF_PAGE / 2)
 #define FL_KERN_DROPS 4096u /* mappings that the zygote drops */
+#define FL_KERN_PAGEMAP_PRESENT (1ull << 63)
+#define FL_KERN_ADDRESSES (1ull << 47) /* where a program's addresses end */
 #define FL_KERN_SECONDS 2.0
 
 /* A call as its actor does it. */
@@ -45,6 +47,7 @@ struct fl_kern_order {
 	uint32_t size, object;
 	uint32_t brk;   /* bit N: arg N is added to the break */
 	uint32_t pages; /* of scratch that it uses */
+	uint64_t shift; /* FETCH: so far after arg[0] is the address that is asked about; it is in the same page */
 	bool opens;
 };
 

@@ -52,6 +52,31 @@ static void resolve_arguments(struct fl_kern_order *o, const struct fl_call *c)
 	}
 }
 
+/*
+ * What is fetched is executed, and an instruction that a program has stored may do anything. Two zero bytes do not: `add
+ * %al,(%rax)`. So where the page is there another place of it is asked, and it must answer alike.
+ */
+static uint64_t find_harmless(struct fl_kern *k, const struct fl_call *c)
+{
+	const struct fl_kern_process *p = &k->process[k->actor[c->actor].process];
+	uint64_t page = c->arg[0] & ~(FL_DIFF_PAGE - 1), at = c->arg[0] - page, entry = 0;
+	const char *bytes = k->bytes;
+
+	if (page >= FL_KERN_ADDRESSES ||
+	    pread(p->pagemap, &entry, sizeof entry, (off_t)(page / FL_DIFF_PAGE * sizeof entry)) < 0)
+		return c->arg[0];
+	if (!(entry & FL_KERN_PAGEMAP_PRESENT) ||
+	    pread(p->mem, k->bytes, FL_DIFF_PAGE, (off_t)page) != (ssize_t)FL_DIFF_PAGE)
+		return c->arg[0];
+	for (uint64_t i = at; i + 1 < FL_DIFF_PAGE; i++)
+		if (!bytes[i] && !bytes[i + 1])
+			return page + i;
+	for (uint64_t i = 0; i < at; i++)
+		if (!bytes[i] && !bytes[i + 1])
+			return page + i;
+	return c->arg[0];
+}
+
 void fl_kern_post(struct fl_kern *k, const struct fl_call *c)
 {
 	struct fl_kern_slot *slot = fl_kern_slot(k->area, c->actor);
@@ -73,6 +98,9 @@ void fl_kern_post(struct fl_kern *k, const struct fl_call *c)
 	slot->order.object = c->object;
 	slot->order.opens = c->opens;
 	resolve_arguments(&slot->order, c);
+	if (c->kind == FL_CALL_FETCH)
+		slot->order.arg[0] = find_harmless(k, c);
+	slot->order.shift = c->arg[0] - slot->order.arg[0];
 	atomic_fetch_add(&slot->posted, 1);
 	fl_kern_wake(&slot->posted);
 }

@@ -187,7 +187,6 @@ size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, s
 }
 
 /* /proc/PID/pagemap */
-#define MAP_PRESENT (1ull << 63)
 #define MAP_SWAPPED (1ull << 62)
 #define MAP_FILE (1ull << 61)
 #define MAP_GUARD (1ull << 58)
@@ -196,7 +195,7 @@ size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, s
 
 static unsigned page_bits(uint64_t entry)
 {
-	return (entry & MAP_PRESENT ? FL_PAGE_PRESENT : 0u) | (entry & MAP_SWAPPED ? FL_PAGE_SWAPPED : 0u) |
+	return (entry & FL_KERN_PAGEMAP_PRESENT ? FL_PAGE_PRESENT : 0u) | (entry & MAP_SWAPPED ? FL_PAGE_SWAPPED : 0u) |
 	       (entry & MAP_GUARD ? FL_PAGE_GUARD : 0u) | (entry & MAP_UFFD_WP ? FL_PAGE_UFFD_WP : 0u) |
 	       (entry & MAP_FILE ? FL_PAGE_FILE : 0u) | (entry & MAP_EXCLUSIVE ? FL_PAGE_EXCLUSIVE : 0u);
 }
