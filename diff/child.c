@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "diff/player.h"
+#include "faultline/compiler.h"
 
 #define SAID_MAX (256u * 1024)
 
@@ -47,6 +49,35 @@ static void pin(unsigned slot)
 	}
 }
 
+extern const char __executable_start;
+
+/*
+ * Last words: where, so that two crashes can be told apart; addr2line knows the place. The signal itself is for whoever waits for
+ * us.
+ */
+static void on_crash(int sig, siginfo_t *info, void *context)
+{
+	const ucontext_t *c = context;
+
+	(void)info;
+	dprintf(STDERR_FILENO, "signal %d (%s) at faultline-diff+0x%llx\n", sig, sigabbrev_np(sig),
+		(unsigned long long)c->uc_mcontext.gregs[REG_RIP] - (unsigned long long)(uintptr_t)&__executable_start);
+	raise(sig);
+}
+
+static void tell_of_crashes(void)
+{
+	static char stack[64 * 1024];
+	const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	const struct sigaction action = {.sa_sigaction = on_crash,
+					 .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+	sigaltstack(&alternative, NULL);
+	for (size_t i = 0; i < FL_ARRAY_LEN(signals); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
 pid_t fl_child_fork(unsigned slot, FILE *err)
 {
 	pid_t parent = getpid(), pid;
@@ -64,6 +95,7 @@ pid_t fl_child_fork(unsigned slot, FILE *err)
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	dup2(fileno(err), STDERR_FILENO);
+	tell_of_crashes();
 	pin(slot);
 	return 0;
 }

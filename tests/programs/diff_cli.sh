@@ -126,7 +126,7 @@ expect 0 "log.0: both sides agree" log.0
 # A bug is found, made small, saved, and shown again by what was saved.
 if [ -x "$bugs" ]; then
 	bug=brk_rounded
-	FL_BUG=$bug timeout 300 "$bugs" --seed 1 --time 20 --save kept >out 2>&1
+	FL_BUG=$bug timeout 300 "$bugs" --focus brk --seed 1 --programs 600 --save kept >out 2>&1
 	[ $? -eq 1 ] || fail "a bug ($bug) is not exit status 1: $(tail -5 out)"
 	grep -q "^DIVERGENCE " out || fail "no divergence is printed for $bug: $(tail -5 out)"
 	for file in kept/*.fl; do
@@ -145,7 +145,7 @@ worker=$(pgrep -P "$pid" | head -1)
 [ -n "$worker" ] && kill -SEGV "$worker"
 wait $pid
 [ $? -eq 1 ] || fail "a worker that was killed is not exit status 1"
-grep -q "signal 11" out || fail "a worker that was killed is not told of: $(cat out)"
+grep -q "^DIVERGENCE .*signal 11 (SEGV) at faultline-diff+0x" out || fail "a worker that was killed is not told of: $(cat out)"
 grep -q "NOT shown again" out || fail "it is said to be shown again"
 
 # A signal ends the run with its summary, and nobody is left.
