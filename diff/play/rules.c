@@ -73,7 +73,9 @@ static bool stirred(const struct fl_play *p, const struct fl_sc_statement *st, c
 		    const struct fl_fact *h)
 {
 	(void)st;
-	return e && h && fl_play_seen(p)->stirred;
+	(void)e;
+	(void)h;
+	return fl_play_seen(p)->stirred;
 }
 
 const struct fl_rule fl_rules[] = {
@@ -151,12 +153,20 @@ const struct fl_rule fl_rules[] = {
 		.name = "asleep-again",
 		.op = FL_SC_READ,
 		.kind = FL_DIFF_KINDS,
-		.field = FL_FACT_OUT,
+		.field = FL_FACT_FIELDS,
 		.applies = stirred,
 		.ends = true,
 		.reason =
 			"threads that one call has woken and whose pages are still missing go to sleep again, and whose "
 			"message comes first is the scheduler's choice",
+	},
+	{
+		.name = "unread-again",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_UNREAD,
+		.applies = stirred,
+		.reason = "as asleep-again: one message was read, and one of the threads has gone",
 	},
 	{.name = NULL, .op = FL_SC_OPS, .kind = FL_DIFF_KINDS, .field = FL_FACT_FIELDS}, /* the end */
 };
