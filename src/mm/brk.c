@@ -40,8 +40,9 @@ static int grow_heap(struct fl_change *c, fl_va old, fl_va end)
 		return -FL_ENOMEM;
 	if ((put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(mm, c->task, end - old))
 		return -FL_EAGAIN;
-	if (fl_load(&mm->index.count) > mm->max_maps || !fl_mm_may_commit(mm, fl_pages(mm, end - old)))
+	if (!fl_mm_has_maps(mm, 0) || !fl_mm_may_commit(mm, fl_pages(mm, end - old)))
 		return -FL_ENOMEM;
+	c->room = 0;
 	fl_change_ask(c, put.flags, fl_pages(mm, end - old));
 	if (fl_change_prepare(c, old, end, &put))
 		return -FL_ENOMEM;

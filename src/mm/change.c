@@ -45,6 +45,7 @@ static void init(struct fl_change *c, struct fl_task *t, struct fl_mm *mm)
 	c->old = NULL;
 	c->keeps = c->apart = c->alone = c->grows = false;
 	c->ask_total = c->ask_data = NO_QUESTION;
+	c->room = FL_ROOM_ANY;
 	c->stock = NULL;
 	c->reserve.nodes = 0;
 }
@@ -138,7 +139,32 @@ void fl_change_ask(struct fl_change *c, uint64_t vm_flags, uint64_t pages)
 	c->ask_data = fl_flags_are_data(vm_flags) ? pages : NO_QUESTION;
 }
 
-static bool charge_step(struct fl_change *c)
+static uint32_t more_maps(const struct fl_change *c)
+{
+	return c->n > c->gone ? c->n - c->gone : 0;
+}
+
+/*
+ * VMAs that come count from now on, those that go when they have gone: so there are never too many, not for a moment, however many
+ * calls there are at once.
+ */
+static bool charge_maps(struct fl_change *c)
+{
+	uint32_t now = fl_load(&c->mm->maps), more = more_maps(c), max = fl_load(&c->mm->max_maps);
+	uint32_t room = c->room == FL_ROOM_ALL ? more : c->room;
+
+	/* What adds nothing goes on where there are too many already. */
+	if (c->room == FL_ROOM_ALL && !more)
+		room = FL_ROOM_ANY;
+	do {
+		c->full = room != FL_ROOM_ANY && (uint64_t)now + room > max;
+		if (c->full)
+			return false;
+	} while (more && !fl_cas(&c->mm->maps, &now, now + more));
+	return true;
+}
+
+static bool charge_pages(struct fl_change *c)
 {
 	struct fl_mm *mm = c->mm;
 	bool may_lock = c->stock || (c->task->caps & FL_CAP_IPC_LOCK) || (int64_t)c->locked <= 0;
@@ -158,19 +184,20 @@ static bool charge_step(struct fl_change *c)
 	return true;
 }
 
+static bool charge_step(struct fl_change *c)
+{
+	if (!charge_maps(c))
+		return false;
+	if (charge_pages(c))
+		return true;
+	fl_add(&c->mm->maps, -more_maps(c));
+	return false;
+}
+
 static void discard(struct fl_change *c)
 {
 	while (c->n)
 		fl_vma_free(c->add[--c->n]);
-}
-
-void fl_change_abort(struct fl_change *c)
-{
-	uncharge(&c->mm->total_pages, c->total);
-	uncharge(&c->mm->data_pages, c->data);
-	uncharge(&c->mm->locked_pages, c->locked);
-	fl_index_unreserve(&c->mm->index, &c->reserve);
-	discard(c);
 }
 
 /* Part [start, end) of v, with all that v has. */
@@ -222,6 +249,7 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 	c->start = c->from = start;
 	c->end = c->to = end;
 	c->total = c->data = c->locked = c->gone = 0;
+	c->full = false;
 	l = start ? fl_mm_vma_at(c->mm, start - 1) : NULL;
 	if (l) {
 		piece[n++] = part_of(c->mm, l, l->start, start);
@@ -266,11 +294,13 @@ int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct 
 		goto fail;
 	if (charge_step(c)) {
 		c->ask_total = c->ask_data = NO_QUESTION;
+		c->room = FL_ROOM_ANY;
 		return 0;
 	}
 	fl_index_unreserve(&c->mm->index, &c->reserve);
 fail:
 	discard(c);
+	c->room = FL_ROOM_ANY;
 	return -FL_ENOMEM;
 }
 
@@ -336,6 +366,8 @@ void fl_change_commit(struct fl_change *c)
 	inherit_anon_id(c);
 	c->stock = NULL;
 	fl_index_commit(&c->mm->index, &c->reserve, c->from, c->to, c->add, c->n);
+	if (c->gone > c->n)
+		fl_add(&c->mm->maps, c->n - c->gone);
 	c->n = 0;
 	fl_vma_free_rcu(c->old);
 	c->old = NULL;
@@ -420,10 +452,12 @@ int fl_change_flags(struct fl_change *c, const struct fl_vma *v, fl_va start, fl
 	put.flags = flags;
 	put.uffd = uffd;
 	c->keeps = true;
-	if (fl_change_prepare(c, start, end, &put))
-		return -FL_ENOMEM;
-	if (c->n > c->gone && fl_load(&c->mm->index.count) + c->n - c->gone > c->mm->max_maps) {
-		fl_change_abort(c);
+	c->room = FL_ROOM_ALL;
+	if (fl_change_prepare(c, start, end, &put)) {
+		/* Linux cuts at the start, then finds no room for the other cut, and leaves the pieces. */
+		c->room = FL_ROOM_ALL;
+		if (c->full && v->start < start && v->end > end)
+			fl_change_split(c, start);
 		return -FL_ENOMEM;
 	}
 	fl_change_mark(c);

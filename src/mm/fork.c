@@ -59,6 +59,7 @@ static int put_batch(struct fl_mm *child, struct fl_vma **v, unsigned n)
 			fl_vma_free(v[--n]);
 		return -FL_ENOMEM;
 	}
+	child->maps += n;
 	fl_index_commit(&child->index, &r, v[0]->start, v[n - 1]->end, v, n);
 	return 0;
 }
@@ -211,7 +212,7 @@ static int make_child(struct fl_mm *mm, struct fl_mm **out)
 		.spare_hi = mm->spare_hi,
 		.memory = mm->memory << fl_mm_shift(mm),
 		.brk = mm->brk_start,
-		.max_maps = mm->max_maps,
+		.max_maps = fl_load(&mm->max_maps),
 	};
 	struct fl_mm *child;
 	void *machine = NULL;

@@ -214,6 +214,7 @@ static int put_mapping(struct fl_change *c, struct mapping *m)
 		fl_change_split(c, end);
 		return -FL_ENOMEM;
 	}
+	c->room = fl_mm_is_hole(c->mm, m->addr, end) ? 1 : 0;
 	fl_change_ask(c, m->vm_flags, fl_pages(c->mm, m->len) - pages_within(c->mm, m->addr, end, 0));
 	if (fl_change_prepare(c, m->addr, end, &put))
 		return (put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len) ? -FL_EAGAIN : -FL_ENOMEM;
@@ -236,7 +237,7 @@ static int map(struct fl_task *t, struct mapping *m, fl_va *out)
 	if (!len || len > mm->arch->task_size)
 		return -FL_ENOMEM;
 	m->len = len;
-	if (fl_load(&mm->index.count) > mm->max_maps)
+	if (!fl_mm_has_maps(mm, 0))
 		return -FL_ENOMEM;
 	if (m->flags & (FL_MAP_FIXED | FL_MAP_FIXED_NOREPLACE))
 		err = place_fixed(&c, t, m);

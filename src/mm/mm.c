@@ -65,6 +65,13 @@ void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t mem
 	fl_store(&mm->limit_stack, limit_pages(mm, stack));
 }
 
+void fl_mm_set_max_maps(struct fl_mm *mm, uint64_t max_maps)
+{
+	if (!max_maps)
+		max_maps = DEFAULT_MAX_MAPS;
+	fl_store(&mm->max_maps, max_maps < FL_INDEX_MAX / 2 ? (uint32_t)max_maps : FL_INDEX_MAX / 2);
+}
+
 int fl_mm_locks_later(struct fl_mm *mm)
 {
 	uint32_t later = fl_load(&mm->lock_later);
@@ -106,7 +113,7 @@ int fl_mm_create(const struct fl_mm_config *c, struct fl_mm **out)
 	mm->mmap_hi = c->mmap_hi ? c->mmap_hi : arch->task_size;
 	if (mm->mmap_lo < mm->min_addr)
 		mm->mmap_lo = mm->min_addr;
-	mm->max_maps = c->max_maps ? c->max_maps : DEFAULT_MAX_MAPS;
+	fl_mm_set_max_maps(mm, c->max_maps);
 	fl_mm_set_limits(mm, c->limit_as, c->limit_data, c->limit_memlock, c->limit_stack);
 	mm->brk_start = c->brk;
 	fl_store(&mm->users, 1);

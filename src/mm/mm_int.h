@@ -33,7 +33,8 @@ struct fl_mm {
 	fl_va mmap_lo, mmap_hi, min_addr, min_hint; /* (i) */
 	fl_va spare_lo, spare_hi;                   /* (i) where to look when there is no room in mmap_lo to mmap_hi */
 	uint64_t memory;                            /* (i) pages */
-	uint64_t max_maps;                          /* (i) */
+	uint32_t max_maps;                          /* (a) */
+	uint32_t maps; /* (a) VMAs, and those that are about to be: never less than there are */
 	uintptr_t limit_as, limit_data, limit_memlock, limit_stack; /* (a) pages; FL_NO_LIMIT */
 	uintptr_t limit_heap;                                       /* (a) pages: limit_data as brk asks it */
 	uint32_t limit_no_locks; /* (a) RLIMIT_MEMLOCK is 0, which forbids to lock at all */
@@ -88,6 +89,19 @@ static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, str
 }
 
 /*
+ * What the next step asks of the limit on maps (fl_change.room), beside a number: nothing; or room for all that it adds. Linux has a
+ * different question in every call: so a mapping may come where there are as many as there may be already.
+ */
+#define FL_ROOM_ANY UINT32_MAX
+#define FL_ROOM_ALL (UINT32_MAX - 1)
+
+/* Would there be room for so many more VMAs? */
+static inline bool fl_mm_has_maps(const struct fl_mm *mm, uint32_t more)
+{
+	return (uint64_t)fl_load(&mm->maps) + more <= fl_load(&mm->max_maps);
+}
+
+/*
  * A change of VMAs (rules 3 and 4): what every memory call that splits, merges or replaces does, once. A lock, and
  * under it any number of steps; each step replaces the VMAs of one range by at most one other, and is published as a
  * whole. src/mm/change.c
@@ -98,7 +112,6 @@ static inline void fl_mm_gather_begin(struct fl_gather *g, struct fl_mm *mm, str
  *       fl_change_mark      from here nothing fails
  *       ...pass every table of the range whose rights change or end: fl_tables_for_each...
  *       fl_change_commit    publish; the old VMAs are freed by rcu
- *       (fl_change_abort instead of mark: give everything back)
  *   fl_change_unlock
  */
 struct fl_change {
@@ -114,7 +127,9 @@ struct fl_change {
 	fl_va from, to;        /* whole VMAs in [from, to) are replaced... */
 	struct fl_vma *add[3]; /* ...by these: what is left on either side, and the new one */
 	unsigned n;
-	uint64_t gone;                /* how many those are that it replaces */
+	uint32_t gone;                /* how many those are that it replaces */
+	uint32_t room;                /* for so many VMAs there must be room, if not FL_ROOM_ANY */
+	bool full;                    /* there was none: why the last prepare failed */
 	struct fl_vma *old;           /* they, chained, from the mark on */
 	uint64_t total, data, locked; /* what the step adds to the counts, modulo 2^64 */
 	/* Pages for which limit_as, and limit_data, must have room: Linux asks for others than it counts. See fl_change_ask */
@@ -133,15 +148,13 @@ void fl_change_unlock(struct fl_change *c);
  * Within [start, end) there shall be put (with exactly these bounds; not published itself, taken as a template), or
  * nothing if NULL.
  * What VMAs have outside stays; put becomes one with neighbours where Linux merges. -FL_ENOMEM: no memory, or past
- * limit_memlock, or past limit_as or limit_data where fl_change_ask was called. The limit on the number of maps is the
- * caller's to check: Linux has a different one in every call.
+ * limit_memlock, or past limit_as or limit_data where fl_change_ask was called, or past max_maps where room says so.
  */
 FL_MUST_CHECK int fl_change_prepare(struct fl_change *c, fl_va start, fl_va end, const struct fl_vma *put);
 /* The next step needs room for so many pages of a VMA with these flags, in limit_as and limit_data; it may count others. */
 void fl_change_ask(struct fl_change *c, uint64_t vm_flags, uint64_t pages);
 void fl_change_mark(struct fl_change *c);
 void fl_change_commit(struct fl_change *c);
-void fl_change_abort(struct fl_change *c);
 
 /* A step by itself: the VMA over va becomes two there, as alike as they are. Without memory for it nothing happens. */
 void fl_change_split(struct fl_change *c, fl_va va);
@@ -201,6 +214,8 @@ void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool
 /* Remove what is mapped in [start, end), as one step of c, whose lock covers it. -FL_ENOMEM with nothing changed. */
 FL_MUST_CHECK int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end);
 
+/* Does [start, end) lie within one VMA, with something left on both sides? */
+FL_MUST_CHECK bool fl_mm_is_hole(struct fl_mm *mm, fl_va start, fl_va end);
 /*
  * Cutting a hole into one VMA makes two of it: the only unmapping that the limit on maps refuses. Under a lock that
  * keeps it.

@@ -118,7 +118,7 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
  */
 static bool room_to_move(const struct fl_mm *mm, uint32_t more)
 {
-	return (uint64_t)fl_load(&mm->index.count) + more + 3 < mm->max_maps;
+	return fl_mm_has_maps(mm, more + 4);
 }
 
 /* Without FIXED or DONTUNMAP. -FL_ENOMEM with *again: a place was chosen; lock it too and come back. */

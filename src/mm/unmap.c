@@ -52,10 +52,23 @@ void fl_mm_zap(struct fl_mm *mm, struct fl_task *t, fl_va start, fl_va end, bool
 	fl_gather_end(&z.gather);
 }
 
+bool fl_mm_is_hole(struct fl_mm *mm, fl_va start, fl_va end)
+{
+	const struct fl_vma *v = fl_index_find_in(&mm->index, start, end);
+
+	return v && v->start < start && v->end > end;
+}
+
+bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end)
+{
+	return fl_mm_is_hole(mm, start, end) && !fl_mm_has_maps(mm, 1);
+}
+
 int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end)
 {
 	if (!fl_mm_occupied(c->mm, start, end))
 		return 0;
+	c->room = fl_mm_is_hole(c->mm, start, end) ? 1 : FL_ROOM_ANY;
 	if (fl_change_prepare(c, start, end, NULL))
 		return -FL_ENOMEM;
 	fl_change_mark(c);
@@ -63,13 +76,6 @@ int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end)
 		fl_mm_zap(c->mm, c->task, start, end, true);
 	fl_change_commit(c);
 	return 0;
-}
-
-bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end)
-{
-	struct fl_vma *v = fl_index_find_in(&mm->index, start, end);
-
-	return v && v->start < start && v->end > end && fl_load(&mm->index.count) >= mm->max_maps;
 }
 
 int fl_munmap(struct fl_task *t, fl_va addr, uint64_t len)

@@ -210,14 +210,38 @@ static void limits_are_kept(void **state)
 	assert_int_equal(map(page(0), 20 * PAGE, RW, ANON | FL_MAP_FIXED, &out), 0);
 	assert_int_equal(fl_mprotect(&w.task, page(2), PAGE, FL_PROT_READ), 0);
 	assert_int_equal(fl_mprotect(&w.task, page(6), PAGE, FL_PROT_READ), -FL_ENOMEM);
-	expect_layout(&w, "0-2 rw-, 2-3 r--, 3-20 rw-");
-	world_map(&w, page(30), 1, FL_PROT_READ);
+	/* There was room for one of the two cuts. */
+	expect_layout(&w, "0-2 rw-, 2-3 r--, 3-6 rw-, 6-20 rw-");
 	/* At the limit a hole cannot be cut any more, an end can, and one more mapping is let pass. */
 	assert_int_equal(fl_munmap(&w.task, page(10), PAGE), -FL_ENOMEM);
 	assert_int_equal(fl_munmap(&w.task, page(19), PAGE), 0);
 	world_map(&w, page(32), 1, FL_PROT_READ);
-	assert_int_equal(map(page(34), PAGE, FL_PROT_READ, ANON | FL_MAP_FIXED, &out), -FL_ENOMEM);
-	expect_layout(&w, "0-2 rw-, 2-3 r--, 3-19 rw-, 30-31 r--, 32-33 r--");
+	/* Then not even one that would become one with another. */
+	assert_int_equal(map(page(33), PAGE, FL_PROT_READ, ANON | FL_MAP_FIXED, &out), -FL_ENOMEM);
+	expect_layout(&w, "0-2 rw-, 2-3 r--, 3-6 rw-, 6-19 rw-, 32-33 r--");
+}
+
+static void number_of_mappings_changes_at_any_time(void **state)
+{
+	fl_va out;
+
+	(void)state;
+	world_map(&w, page(0), 8, RW);
+	fl_mm_set_max_maps(w.mm, 2);
+	assert_int_equal(fl_munmap(&w.task, page(2), PAGE), 0);
+	assert_int_equal(fl_munmap(&w.task, page(5), PAGE), -FL_ENOMEM);
+	/* What is there already stays. */
+	fl_mm_set_max_maps(w.mm, 1);
+	assert_int_equal(map(page(10), PAGE, RW, ANON | FL_MAP_FIXED, &out), -FL_ENOMEM);
+	assert_int_equal(fl_munmap(&w.task, page(0), 2 * PAGE), 0);
+	assert_int_equal(map(page(10), PAGE, RW, ANON | FL_MAP_FIXED, &out), 0);
+	/* What changes as a whole, or becomes one with its neighbour, adds none. */
+	assert_int_equal(fl_mprotect(&w.task, page(10), PAGE, FL_PROT_READ), 0);
+	assert_int_equal(fl_mprotect(&w.task, page(3), PAGE, FL_PROT_READ), -FL_ENOMEM);
+	expect_layout(&w, "3-8 rw-, 10-11 r--");
+	fl_mm_set_max_maps(w.mm, 0);
+	assert_int_equal(fl_munmap(&w.task, page(5), PAGE), 0);
+	expect_layout(&w, "3-5 rw-, 6-8 rw-, 10-11 r--");
 }
 
 static void limits_change_at_any_time(void **state)
@@ -424,6 +448,7 @@ int main(void)
 		TEST(populate_and_locked_bring_pages_in),
 		TEST(limits_are_kept),
 		TEST(limits_change_at_any_time),
+		TEST(number_of_mappings_changes_at_any_time),
 		TEST(more_than_all_memory_is_refused_unless_noreserve),
 		TEST(foreign_mappings_hold_their_place),
 		TEST(stacks_grow_down_to_the_guard),
