@@ -184,6 +184,9 @@ struct fl_sc_expr {
  * Statements. Args in brackets may be left out. L is a location (a range without length), R a range, U a userfaultfd.
  * fl_sc_op_usage has this text for messages.
  */
+/* What `limit maps` limits; the others are RLIMIT_*. */
+#define FL_SC_LIMIT_MAPS 0x100u
+
 enum fl_sc_op {
 	FL_SC_MAP, /* map NAME ...: range.map, all of it. Setup only. (place and var are no statements: they only declare) */
 	/* accesses by the program itself, within a page; size 8 unless said; results: the value (add: the old one), 0, or why not */
@@ -240,7 +243,8 @@ enum fl_sc_op {
 	FL_SC_MUNLOCKALL, /* munlockall */
 	FL_SC_SYSWRITE, /* n = syswrite R: a write(2) whose buffer is R, to a memory file: bytes that were copied, or EFAULT */
 	FL_SC_SYSREAD, /* n = sysread R fill=VALUE: a read(2) into R */
-	FL_SC_LIMIT, /* limit as|data +N; limit memlock|stack N; limit as|... off: in pages; as and data: more than now */
+	/* limit as|data +N; limit memlock|stack N: in pages; as and data: more than now. limit maps +N: more mappings than now. off */
+	FL_SC_LIMIT,
 	FL_SC_OPEN,  /* e = open U [nonblock] [user_only] [flags=N]: userfaultfd(2) alone, no handshake */
 	FL_SC_API,   /* e = api U [features=a,b|N] [api=N]: UFFDIO_API */
 	FL_SC_IOCTL, /* e = ioctl U cmd=N [arg=L]: any number; arg: the structure lies there, zeros else */
@@ -275,7 +279,7 @@ struct fl_sc_statement {
 	uint64_t flags;          /* more flags, or the mode of an ioctl */
 	uint64_t api;            /* API: FL_UFFD_API unless said */
 	uint64_t cmd;            /* IOCTL */
-	unsigned limit;          /* LIMIT: RLIMIT_*; pages: N, or -1: off */
+	unsigned limit;          /* LIMIT: RLIMIT_* or FL_SC_LIMIT_MAPS; pages: N, or -1: off */
 	struct fl_sc_range into; /* mincore, read: where the kernel writes; arg= of ioctls: where the structure lies */
 	bool has_bytes, has_newbytes, has_flags, has_into, hint, maymove, populate, stack, locked, shared;
 	/* `hint`: of MMAP: the range is where it would be nice; of MMAP_ANY: `hint=L` is in `other` */

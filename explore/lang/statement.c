@@ -174,20 +174,22 @@ static uint64_t parse_modes_or_number(struct fl_sc_parser *p)
 	return fl_sc_parse_modes(p);
 }
 
-/* as +N, memlock N, as off */
+/* as +N, memlock N, maps +N, as off */
 static void parse_limit(struct fl_sc_parser *p, struct fl_sc_statement *st)
 {
 	static const struct fl_sc_word which[] = {
-		{"as", 9}, {"data", 2}, {"stack", 3}, {"memlock", 8}, {NULL, 0}}; /* RLIMIT_* */
+		{"as", 9}, {"data", 2}, {"stack", 3}, {"memlock", 8}, {"maps", FL_SC_LIMIT_MAPS},
+		{NULL, 0}}; /* RLIMIT_* */
 	bool more;
 
-	st->limit = (unsigned)fl_sc_expect_one(p, which, "a limit (as, data, stack, memlock)");
+	st->limit = (unsigned)fl_sc_expect_one(p, which, "a limit (as, data, stack, memlock, maps)");
 	st->pages = -1;
 	if (fl_sc_accept(p, "off"))
 		return;
-	more = st->limit == 9 || st->limit == 2;
+	more = st->limit == 9 || st->limit == 2 || st->limit == FL_SC_LIMIT_MAPS;
 	if (more && !fl_sc_at(p, "+"))
-		fl_sc_expected(p, "+N pages more than now, or off");
+		fl_sc_expected(p, st->limit == FL_SC_LIMIT_MAPS ? "+N mappings more than now, or off"
+								: "+N pages more than now, or off");
 	if (more) {
 		fl_sc_next(p);
 		fl_sc_glue(p);

@@ -201,6 +201,8 @@ static void test_calls(void **state)
 		{"limit memlock 0", FL_SC_LIMIT, 8, 0, 0},
 		{"limit memlock off", FL_SC_LIMIT, 8, -1, 0},
 		{"limit as off", FL_SC_LIMIT, 9, -1, 0},
+		{"limit maps +3", FL_SC_LIMIT, FL_SC_LIMIT_MAPS, 3, 0},
+		{"limit maps off", FL_SC_LIMIT, FL_SC_LIMIT_MAPS, -1, 0},
 		{"msync W flags=4", FL_SC_MSYNC, 0, 0, 4},
 		{"mlockall flags=3", FL_SC_MLOCKALL, 0, 0, 3},
 		{"munlockall", FL_SC_MUNLOCKALL, 0, 0, 0},
