@@ -60,7 +60,7 @@ enum fl_call_kind {
 	FL_CALL_FORK,   /* object: the process to be. Descriptors are shared with it, as by CLONE_FILES */
 	FL_CALL_EXIT,   /* the actor ends; with the last one of a process goes its memory */
 	FL_CALL_SIGNAL, /* object: the actor; fatal */
-	FL_CALL_LIMIT,  /* object: RLIMIT_*; value: pages (fl_limit_base says from where); UINT64_MAX: no limit */
+	FL_CALL_LIMIT,  /* object: RLIMIT_*, value: pages; or FL_SC_LIMIT_MAPS, mappings. UINT64_MAX: no limit */
 	FL_CALL_KINDS
 };
 
@@ -168,6 +168,11 @@ struct fl_ground {
 	uint64_t memory;   /* bytes that there are, with swap: what heuristic overcommit goes by */
 	uint64_t brk;      /* where the heap would begin: nothing is there yet */
 	uint64_t max_maps;
+	/*
+	 * Where a process is filled up with mappings, for LIMIT of FL_SC_LIMIT_MAPS: above all that anybody maps, with room for max_maps of a
+	 * page each. What is there is nobody's to see. Both 0: there is no room, and such a limit is EOPNOTSUPP.
+	 */
+	uint64_t fill_lo, fill_hi;
 	uint64_t most_memlock; /* RLIMIT_MEMLOCK in bytes, at most: more is not to be had here. 0: any */
 	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */

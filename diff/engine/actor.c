@@ -130,6 +130,35 @@ static uint64_t limit_bytes(uint64_t base, uint64_t pages)
 	return bytes ? bytes : FL_LIMIT_ZERO;
 }
 
+/*
+ * As on the kernel, where the process is filled up with others: here with one that is as long as these. No other limit counts it.
+ */
+static int64_t limit_maps(struct fl_engine_actor *a, uint64_t more)
+{
+	const struct fl_ground *g = &a->e->ground;
+	struct fl_engine_process *p = fl_engine_process(a);
+	uint64_t before = fl_load(&p->mm->total_pages), own, fill;
+	int err = -FL_EOPNOTSUPP;
+	fl_va at;
+
+	if (g->fill_lo == g->fill_hi)
+		return err;
+	fl_mm_set_limits(p->mm, 0, p->data, p->memlock, p->stack);
+	fl_mm_set_max_maps(p->mm, g->max_maps);
+	err = fl_munmap(&a->task, g->fill_lo, g->fill_hi - g->fill_lo);
+	own = fl_load(&p->mm->index.count);
+	fill = own < g->max_maps && more < g->max_maps - own ? g->max_maps - own - more : 0;
+	if (!err && fill)
+		err = fl_mmap_foreign(&a->task, g->fill_lo, fill * FL_DIFF_PAGE, 0, FL_MAP_FIXED | FL_MAP_PRIVATE, 0, 0,
+				      g->foreigns + 1, 0, &at);
+	if (!err && fill)
+		fl_mm_set_max_maps(p->mm, own + 1 + more);
+	if (p->as)
+		p->as += (fl_load(&p->mm->total_pages) - before) * FL_DIFF_PAGE;
+	fl_engine_apply_limits(p);
+	return err;
+}
+
 static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t pages)
 {
 	struct fl_engine_process *p = fl_engine_process(a);
@@ -150,6 +179,8 @@ static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t page
 	case RLIMIT_STACK:
 		p->stack = limit_bytes(0, pages);
 		break;
+	case FL_SC_LIMIT_MAPS:
+		return limit_maps(a, pages);
 	default:
 		return -FL_EINVAL;
 	}

@@ -125,6 +125,8 @@ static void perform(struct fl_kern_slot *slot, unsigned actor)
 		slot->ret = do_syscall(&slot->order);
 	else if (slot->order.kind == FL_CALL_FORK)
 		slot->ret = do_fork(slot->order.object);
+	else if (slot->order.kind == FL_CALL_LIMIT)
+		slot->ret = fl_kern_fill(slot->order.arg[0], slot->order.arg[1], slot->order.value, slot->order.arg[2]);
 	else
 		fl_kern_access(slot, actor);
 	FL_KERN_CALL2(SYS_getrusage, RUSAGE_THREAD, &after);

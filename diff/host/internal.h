@@ -165,6 +165,8 @@ _Noreturn void fl_kern_zygote(const struct fl_kern_drop *drop, uint64_t drops, u
 void fl_kern_access(struct fl_kern_slot *slot, unsigned actor);
 long fl_kern_handlers(void);
 long fl_kern_signal_stack(unsigned actor);
+/* fill.c: as many mappings in [lo, hi) as wanted, where there are so many now. 0 or -errno */
+long fl_kern_fill(uint64_t lo, uint64_t hi, uint64_t maps, uint64_t before);
 /* Clone with this stack; there fn(arg) is called, which never returns. flags: as clone(2). */
 long fl_kern_clone(unsigned long flags, uint64_t stack, void (*fn)(uint64_t), uint64_t arg);
 /* Go on with fl_kern_zygote on this stack. */
@@ -207,6 +209,7 @@ struct fl_kern {
 	char *carried; /* all carriers, mapped */
 	bool running;  /* between begin and end */
 	bool stray;    /* somebody who forked was killed: a process may be there that nobody knows */
+	bool filled;   /* a process is filled up with mappings: looking ends where these begin */
 	unsigned actors, processes;
 	struct fl_kern_actor actor[FL_DIFF_ACTORS];
 	struct fl_kern_process process[FL_DIFF_PROCESSES];
@@ -241,6 +244,9 @@ int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_
 /* Let its actor begin. */
 void fl_kern_post(struct fl_kern *k, const struct fl_call *c);
 void fl_kern_answer(struct fl_side *side, unsigned actor, struct fl_answer *a);
+
+/* fill.c: c limits mappings: from how many there shall be to how many must come for that. False: nobody is there. */
+bool fl_kern_plan_fill(struct fl_kern *k, struct fl_call *c);
 
 /* settle.c */
 void fl_kern_let_spin(struct fl_kern *k, unsigned index, bool spin);

@@ -178,13 +178,26 @@ static void do_own(struct fl_kern *k, const struct fl_call *c)
 	a->answer.ret = c->kind == FL_CALL_SIGNAL ? send_signal(k, c->object, c->fatal) : set_limit(k, c);
 }
 
-static void refuse_fork(struct fl_kern *k, const struct fl_call *c)
+static void refuse(struct fl_kern *k, const struct fl_call *c, int error)
 {
 	struct fl_answer *a = &k->actor[c->actor].answer;
 
 	memset(a, 0, sizeof *a);
 	a->state = FL_ANSWER_DONE;
-	a->ret = -EAGAIN; /* the language allows one fork for each process */
+	a->ret = -error;
+}
+
+/* The process itself takes the room away. */
+static void limit_maps(struct fl_kern *k, const struct fl_call *c)
+{
+	struct fl_call fill = *c;
+
+	if (k->ground->fill_lo == k->ground->fill_hi)
+		refuse(k, c, EOPNOTSUPP);
+	else if (!fl_kern_plan_fill(k, &fill))
+		refuse(k, c, ESRCH);
+	else
+		fl_kern_post(k, &fill);
 }
 
 int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_state expect, char **error)
@@ -200,10 +213,12 @@ int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_
 		return fl_kern_error(error, "thread %u cannot begin a call: %s", c->actor,
 				     k->actor[c->actor].busy ? "it is still in one" : "it has no statements");
 	if (c->kind == FL_CALL_FORK && (c->object >= k->processes || k->process[c->object].made)) {
-		refuse_fork(k, c);
+		refuse(k, c, EAGAIN); /* the language allows one fork for each process */
 		return 0;
 	}
-	if (c->kind == FL_CALL_SIGNAL || c->kind == FL_CALL_LIMIT)
+	if (c->kind == FL_CALL_LIMIT && c->object == FL_SC_LIMIT_MAPS)
+		limit_maps(k, c);
+	else if (c->kind == FL_CALL_SIGNAL || c->kind == FL_CALL_LIMIT)
 		do_own(k, c);
 	else
 		fl_kern_post(k, c);

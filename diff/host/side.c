@@ -31,7 +31,8 @@
 #define SANITIZED false
 #endif
 
-#define LOW 0x1000000u /* a hint that is raised ends up below this */
+#define LOW 0x1000000u       /* a hint that is raised ends up below this */
+#define FILL_AWAY 0x1000000u /* from what is chosen, and from where addresses end */
 #define PAGEMAP_ENTRIES 4096u
 #define READ_PAGES 64u
 #define TEXT_SIZE 65536u
@@ -88,6 +89,11 @@ static int look_at_ground(struct fl_kern *k, char **error)
 	if (!prlimit(k->zygote, RLIMIT_MEMLOCK, NULL, &memlock) && memlock.rlim_max != RLIM_INFINITY)
 		g->most_memlock = memlock.rlim_max;
 	g->max_maps = read_number("/proc/sys/vm/max_map_count", 65530);
+	if (g->mmap_hi < FL_KERN_ADDRESSES - 2 * FILL_AWAY &&
+	    g->max_maps < (FL_KERN_ADDRESSES - 2 * FILL_AWAY - g->mmap_hi) / FL_DIFF_PAGE) {
+		g->fill_lo = g->mmap_hi + FILL_AWAY;
+		g->fill_hi = FL_KERN_ADDRESSES - FILL_AWAY;
+	}
 	g->unprivileged_uffd = (unsigned)read_number("/proc/sys/vm/unprivileged_userfaultfd", 1);
 	g->root = has_capability(CAP_SYS_PTRACE) && has_capability(CAP_IPC_LOCK);
 	if (!uname(&name))

@@ -16,8 +16,28 @@
 #include "diff/host/internal.h"
 #include "faultline/mm.h"
 
-/* All of a file, in k->text. NULL: it cannot be read, or there is no memory. */
-char *fl_kern_read_all(struct fl_kern *k, int fd)
+/* "start-end ..." */
+static bool begins_mapping(const char *line)
+{
+	return *line && (*line < 'A' || *line >= 'a');
+}
+
+/* Has what came, from there on, reached the mappings that a process was filled up with? The last line may be half a line. */
+static bool is_past(const struct fl_kern *k, const char *from)
+{
+	const char *line = strrchr(from, '\n');
+
+	while (line && line > from) {
+		for (line--; line > from && *line != '\n'; line--)
+			;
+		if (*line == '\n' && begins_mapping(line + 1))
+			return strtoull(line + 1, NULL, 16) >= k->ground->fill_lo;
+	}
+	return false;
+}
+
+/* maps: what is past the program's own mappings is not needed. */
+static char *read_file(struct fl_kern *k, int fd, bool maps)
 {
 	size_t n = 0;
 
@@ -38,9 +58,18 @@ char *fl_kern_read_all(struct fl_kern *k, int fd)
 		if (!got)
 			break;
 		n += (size_t)got;
+		k->text[n] = 0;
+		if (maps && k->filled && is_past(k, k->text + n - got))
+			break;
 	}
 	k->text[n] = 0;
 	return k->text;
+}
+
+/* All of a file, in k->text. NULL: it cannot be read, or there is no memory. */
+char *fl_kern_read_all(struct fl_kern *k, int fd)
+{
+	return read_file(k, fd, false);
 }
 
 static uint64_t parse_hex(const char **at)
@@ -108,6 +137,8 @@ static uint64_t parse_flags(const char *at)
 
 static bool is_ground(const struct fl_ground *g, const struct fl_seen_map *m)
 {
+	if (g && m->start >= g->fill_lo && m->start < g->fill_hi)
+		return true;
 	for (size_t i = 0; g && i < g->foreigns; i++)
 		if (m->start >= g->foreign[i].start && m->start < g->foreign[i].end)
 			return true;
@@ -130,7 +161,7 @@ size_t fl_kern_parse_maps(char *text, struct fl_seen_map *m, size_t max, const s
 			*end = 0;
 		if (last && !strncmp(text, "VmFlags:", 8)) {
 			last->vm_flags = parse_flags(text + 8);
-		} else if (*text < 'A' || *text >= 'a') {
+		} else if (begins_mapping(text)) {
 			parse_line(text, &one);
 			last = NULL;
 			if (!is_ground(ground, &one)) {
@@ -182,7 +213,7 @@ size_t fl_kern_maps(struct fl_side *side, unsigned process, enum fl_view what, s
 		return 0;
 	if (what == FL_VIEW_FLAGS && p->smaps < 0)
 		p->smaps = fl_kern_open_file(k, process, "smaps");
-	text = fl_kern_read_all(k, what == FL_VIEW_FLAGS ? p->smaps : p->maps);
+	text = read_file(k, what == FL_VIEW_FLAGS ? p->smaps : p->maps, true);
 	return text ? fl_kern_parse_maps(text, m, max, k->ground) : 0;
 }
 

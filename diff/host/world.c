@@ -55,6 +55,7 @@ static void assign(struct fl_kern *k, const struct fl_scenario *s)
 	k->processes = (unsigned)s->processes + 1;
 	k->actors = (unsigned)s->threads + 1;
 	k->stray = false;
+	k->filled = false;
 	for (unsigned i = 0; i < FL_DIFF_PROCESSES; i++) {
 		k->process[i] =
 			(struct fl_kern_process){.pidfd = -1, .maps = -1, .smaps = -1, .pagemap = -1, .mem = -1};

@@ -30,6 +30,7 @@
 #include "diff/host/internal.h"
 
 #define STACK_LIMIT (8ul << 20)
+#define ABOVE (576ul << 20) /* so much is above what is chosen: pages for 131,072 mappings, and room around them */
 #define MEMLOCK_LIMIT (8ul << 20)
 #define START_SECONDS 10
 
@@ -53,19 +54,22 @@ double fl_kern_now(void)
 }
 
 /*
- * Where the kernel begins to choose addresses depends on the limit of the stack as it is when a program is executed. What cannot be
- * had is done without: then the ground is another one each time.
+ * Where the kernel begins to choose addresses depends on the limit of the stack as it is when a program is executed: above is the
+ * stack, or in worlds what they are filled up with (fl_ground.fill_lo). What cannot be had is done without: then the ground is
+ * another one each time.
  */
 void fl_host_side_settle(char **argv)
 {
 	int now = personality(0xffffffff);
 	struct rlimit stack;
+	rlim_t above;
 	bool settled = now >= 0 && (now & ADDR_NO_RANDOMIZE);
 
 	if (getrlimit(RLIMIT_STACK, &stack))
 		return;
-	if (stack.rlim_cur != STACK_LIMIT && stack.rlim_max >= STACK_LIMIT) {
-		stack.rlim_cur = STACK_LIMIT;
+	above = stack.rlim_max < ABOVE ? STACK_LIMIT : ABOVE;
+	if (stack.rlim_cur != above && stack.rlim_max >= above) {
+		stack.rlim_cur = above;
 		settled = setrlimit(RLIMIT_STACK, &stack) && settled;
 	}
 	if (!settled && (now < 0 || personality((unsigned long)now | ADDR_NO_RANDOMIZE) < 0))
