@@ -132,10 +132,28 @@ static enum fl_step widen(struct fl_fault_ctx *c, fl_pte seen)
 	return FL_STEP_DONE;
 }
 
+/* The entry allows what populating wants, and nobody is going to access the page: to write it is to mark it. */
+static enum fl_step mark_written(struct fl_fault_ctx *c, fl_pte seen)
+{
+	struct fl_table *t;
+	enum fl_step why;
+	unsigned i;
+
+	t = fl_fault_lock(c, seen, &i, &why);
+	if (!t)
+		return why;
+	fl_entry_flags(t, i, 0, FL_PTE_YOUNG | FL_PTE_DIRTY);
+	fl_table_unlock(t);
+	c->f.kind = FL_KIND_SPURIOUS;
+	return FL_STEP_DONE;
+}
+
 enum fl_step fl_fault_present(struct fl_fault_ctx *c, fl_pte seen)
 {
 	fl_pte right = fl_access_right((enum fl_access)c->f.access);
 
+	if ((seen & right & FL_PTE_WRITE) && !(seen & FL_PTE_DIRTY) && (c->f.flags & FL_FAULTF_POPULATE))
+		return mark_written(c, seen);
 	if (seen & right) {
 		c->f.kind = FL_KIND_SPURIOUS;
 		return FL_STEP_DONE;

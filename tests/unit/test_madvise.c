@@ -252,6 +252,13 @@ static void free_pages_go_when_they_are_paged_out(void **state)
 	peek(&w.cpu, page(2), 9);
 	assert_int_equal(peek(&w.cpu, page(3), 0), FL_KIND_ZERO);
 	peek(&w.cpu, page(4), 7);
+	/* To populate for writing is to write. */
+	assert_int_equal(fl_madvise(&w.task, page(1), 2 * PAGE, FL_MADV_FREE), 0);
+	assert_int_equal(fl_madvise(&w.task, page(1), PAGE, FL_MADV_POPULATE_WRITE), 0);
+	assert_int_equal(fl_madvise(&w.task, page(2), PAGE, FL_MADV_POPULATE_READ), 0);
+	assert_int_equal(fl_madvise(&w.task, page(1), 2 * PAGE, FL_MADV_PAGEOUT), 0);
+	peek(&w.cpu, page(1), 8);
+	assert_int_equal(peek(&w.cpu, page(2), 0), FL_KIND_ZERO);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
