@@ -90,6 +90,24 @@ static void limit_counts_a_page_once(void **state)
 	assert_int_equal(lock(0, 8, 0), 0);
 }
 
+/* Of nothing, and of a range that wraps, too. */
+static void limit_is_asked_before_the_range(void **state)
+{
+	const struct fl_mm_config config = {.limit_memlock = 4 * PAGE};
+
+	(void)state;
+	world_close(&w);
+	world_open_as(&w, 256, &config);
+	world_map(&w, page(0), 8, RW);
+	assert_int_equal(lock(0, 4, 0), 0);
+	assert_int_equal(fl_mlock(&w.task, page(0), UINT64_MAX - 2 * PAGE, 0), -FL_ENOMEM);
+	assert_int_equal(lock(0, 0, 0), 0);
+	fl_mm_set_limits(w.mm, 0, 0, 2 * PAGE, 0);
+	assert_int_equal(lock(0, 0, 0), -FL_ENOMEM);
+	assert_int_equal(lock(0, 2, 0), -FL_ENOMEM); /* what is locked elsewhere is too much already */
+	assert_int_equal(fl_munlock(&w.task, page(0), 0), 0);
+}
+
 static void all_of_it_and_what_is_to_come(void **state)
 {
 	const struct fl_mm_config config = {.brk = page(20), .limit_memlock = 12 * PAGE};
@@ -224,6 +242,7 @@ int main(void)
 		TEST(locking_brings_pages_in_and_splits),
 		TEST(errors_are_those_of_linux),
 		TEST(limit_counts_a_page_once),
+		TEST(limit_is_asked_before_the_range),
 		TEST(all_of_it_and_what_is_to_come),
 		TEST(mincore_tells_what_is_there),
 		TEST(msync_only_checks),

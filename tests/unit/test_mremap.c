@@ -245,6 +245,40 @@ static void dontunmap_leaves_an_empty_mapping(void **state)
 /*
  * Two mappings that only their pages' identities keep apart: without its pages the first could be merged, and is not.
  */
+/* Nobody has touched it, so the target is one with its source before the kernel takes the lock from that. */
+static void dontunmap_unlocks_what_the_target_joins(void **state)
+{
+	unsigned at;
+
+	(void)state;
+	w.task.caps |= FL_CAP_IPC_LOCK;
+	world_map(&w, page(0), 12, RW);
+	assert_int_equal(fl_mlock(&w.task, page(2), 8 * PAGE, FL_MLOCK_ONFAULT), 0);
+	expect_layout(&w, "0-2 rw-, 2-10 rw-LO, 10-12 rw-");
+	assert_int_equal(remap(8, 1, 1, DONTUNMAP | FL_MREMAP_FIXED, 4, &at), 0);
+	expect_layout(&w, "0-2 rw-, 2-10 rw-, 10-12 rw-");
+	/* What has been touched has another place in its offsets. */
+	assert_int_equal(fl_mlock(&w.task, page(2), 8 * PAGE, FL_MLOCK_ONFAULT), 0);
+	poke(&w.cpu, page(8), 1);
+	assert_int_equal(remap(8, 1, 1, DONTUNMAP | FL_MREMAP_FIXED, 4, &at), 0);
+	expect_layout(&w, "0-2 rw-, 2-4 rw-LO, 4-5 rw-LO, 5-10 rw-, 10-12 rw-");
+}
+
+static void dontunmap_goes_on_counting_what_it_unlocks(void **state)
+{
+	const struct fl_mm_config config = {.limit_memlock = 4 * PAGE};
+	unsigned at;
+
+	(void)state;
+	world_close(&w);
+	world_open_as(&w, 64, &config);
+	world_map(&w, page(0), 4, RW);
+	assert_int_equal(fl_mlock(&w.task, page(0), 4 * PAGE, 0), 0);
+	assert_int_equal(remap(3, 1, 1, DONTUNMAP | FL_MREMAP_FIXED, 10, &at), 0);
+	expect_layout(&w, "0-4 rw-, 10-11 rw-L");
+	assert_int_equal(fl_mlock(&w.task, page(0), PAGE, 0), -FL_ENOMEM);
+}
+
 static void dontunmap_merges_nothing(void **state)
 {
 	unsigned at;
@@ -341,6 +375,8 @@ int main(void)
 		TEST(unfaulted_mapping_merges_where_it_goes),
 		TEST(several_mappings_move_together),
 		TEST(dontunmap_leaves_an_empty_mapping),
+		TEST(dontunmap_unlocks_what_the_target_joins),
+		TEST(dontunmap_goes_on_counting_what_it_unlocks),
 		TEST(dontunmap_merges_nothing),
 		TEST(locked_mapping_is_filled_where_it_grows),
 		TEST(foreign_mapping_is_left_alone),

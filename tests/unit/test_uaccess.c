@@ -161,6 +161,27 @@ static void nofault_copies_what_is_there(void **state)
 	assert_int_equal(w.task.pagefault_disabled, 0);
 }
 
+/* One access of the kernel's: both pages, or nothing. */
+static void word_is_put_whole_or_not_at_all(void **state)
+{
+	const uint64_t ones = UINT64_MAX;
+	uint64_t word = 0;
+
+	(void)state;
+	world_map(&w, BASE, 2, FL_PROT_READ | FL_PROT_WRITE);
+	assert_int_equal(fl_put_user(&w.task, BASE + PAGE - 3, &ones, sizeof(ones)), 0);
+	assert_int_equal(fl_copy_from_user(&w.task, &word, BASE + PAGE - 3, sizeof(word)), 0);
+	assert_true(word == ones);
+	assert_int_equal(fl_put_user(&w.task, BASE + 2 * PAGE - 3, &ones, sizeof(ones)), -FL_EFAULT);
+	assert_int_equal(fl_copy_from_user(&w.task, &word, BASE + 2 * PAGE - 8, sizeof(word)), 0);
+	assert_true(word == 0);
+	assert_int_equal(fl_mprotect(&w.task, BASE + PAGE, PAGE, FL_PROT_READ), 0);
+	assert_int_equal(fl_put_user(&w.task, BASE + PAGE - 8, &ones, sizeof(ones)), 0);
+	assert_int_equal(fl_put_user(&w.task, BASE + PAGE - 4, &word, sizeof(word)), -FL_EFAULT);
+	assert_int_equal(fl_copy_from_user(&w.task, &word, BASE + PAGE - 8, sizeof(word)), 0);
+	assert_true(word == ones);
+}
+
 static void disabled_faults_nest(void **state)
 {
 	(void)state;
@@ -470,6 +491,7 @@ int main(void)
 		TEST(copy_stops_at_the_end_of_user_addresses),
 		TEST(task_without_memory_copies_nothing),
 		TEST(nofault_copies_what_is_there),
+		TEST(word_is_put_whole_or_not_at_all),
 		TEST(disabled_faults_nest),
 		TEST(faulting_in_changes_no_byte),
 		TEST(faulting_in_touches_only_the_range),
