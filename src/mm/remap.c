@@ -15,7 +15,16 @@ static bool overlap(fl_va a, uint64_t a_len, fl_va b, uint64_t b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
-/* What can be said without looking at the address space. Lengths are whole pages. */
+/*
+ * A move may split the source and add the target: Linux keeps room for that, and for what a target that is cleared
+ * adds.
+ */
+static bool room_to_move(const struct fl_mm *mm, uint32_t more)
+{
+	return fl_mm_has_maps(mm, more + 4);
+}
+
+/* What can be said without looking at mappings. Lengths are whole pages. */
 static int check_arguments(const struct fl_remap *r)
 {
 	const struct fl_mm *mm = r->mm;
@@ -29,7 +38,9 @@ static int check_arguments(const struct fl_remap *r)
 		return -FL_EINVAL;
 	if ((r->flags & FL_MREMAP_DONTUNMAP) && r->old_len != r->new_len)
 		return -FL_EINVAL;
-	return overlap(r->from, r->old_len, r->to, r->new_len) ? -FL_EINVAL : 0;
+	if (overlap(r->from, r->old_len, r->to, r->new_len))
+		return -FL_EINVAL;
+	return room_to_move(mm, 2) ? 0 : -FL_ENOMEM;
 }
 
 /* Lock the source, and the target if there is one. */
@@ -112,15 +123,6 @@ static int extend(struct fl_remap *r, const struct fl_vma *v)
 	return 0;
 }
 
-/*
- * A move may split the source and add the target: Linux keeps room for that, and for what a target that is cleared
- * adds.
- */
-static bool room_to_move(const struct fl_mm *mm, uint32_t more)
-{
-	return fl_mm_has_maps(mm, more + 4);
-}
-
 /* Without FIXED or DONTUNMAP. -FL_ENOMEM with *again: a place was chosen; lock it too and come back. */
 static int resize(struct fl_remap *r, bool *again)
 {
@@ -162,8 +164,6 @@ static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uin
 	struct fl_vma *v;
 	int err;
 
-	if (!room_to_move(mm, 2))
-		return -FL_ENOMEM;
 	/* From here on as Linux: what was at the target is gone even if the move then fails. */
 	err = fl_mm_unmap_locked(&r->change, to, to + new_len);
 	if (!err && !fl_mm_vma_at(mm, from))
@@ -177,6 +177,8 @@ static int move_over(struct fl_remap *r, fl_va from, uint64_t len, fl_va to, uin
 		return -FL_ENOMEM;
 	if (to < mm->min_addr && !(r->task->caps & FL_CAP_SYS_RAWIO))
 		return -FL_EPERM;
+	if (!room_to_move(mm, 0))
+		return -FL_ENOMEM;
 	return fl_move(r, v, from, len < new_len ? len : new_len, to, new_len);
 }
 
