@@ -188,9 +188,27 @@ static void watch_first(struct fl_gen *g)
 	}
 }
 
+/*
+ * Only so many mappings more: rarely, for filling a process up costs as much as a hundred programs. By the seed, so that all other
+ * programs are what they would be without.
+ */
+static bool wants_few_maps(const struct fl_gen *g)
+{
+	return (g->random * 0x9e3779b97f4a7c15 >> 32) % (g->o.focus & FL_FOCUS_LIMIT ? 100 : 3000) == 0;
+}
+
+static void limit_maps(struct fl_gen *g)
+{
+	static const uint64_t more[] = {0, 0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 12, 20};
+
+	g->limited = true;
+	fl_gen_say(g, "main: limit maps +%llu\n", (unsigned long long)FL_GEN_ONE(g, more));
+}
+
 static void begin(struct fl_gen *g)
 {
 	static const char *const names[] = {"main", "other", "third"};
+	bool few_maps = wants_few_maps(g);
 	unsigned threads = 1;
 
 	g->edge = 20 + fl_gen_below(g, 30);
@@ -211,6 +229,8 @@ static void begin(struct fl_gen *g)
 		fl_gen_say(g, "main: limit memlock %u\n", 2 + fl_gen_below(g, 24));
 	if (fl_gen_about(g, FL_FOCUS_UFFD) && fl_gen_percent(g, 80))
 		watch_first(g);
+	if (few_maps)
+		limit_maps(g);
 }
 
 /* What stands above the statements. */

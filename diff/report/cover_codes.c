@@ -41,10 +41,10 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 			   B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
 	[FL_SC_MMAP_ANY] = NOW(B(ENOMEM) | B(EINVAL) | B(EPERM) | B(EAGAIN) | B(EEXIST),
 			       B(EACCES) | B(ENODEV) | B(EOVERFLOW) | B(EBADF) | B(EOPNOTSUPP), "mmap(2)"),
-	[FL_SC_MUNMAP] = NOW(B(EINVAL), 0, "munmap(2)"),
+	[FL_SC_MUNMAP] = NOW(B(EINVAL) | B(ENOMEM), 0, "munmap(2)"),
 	[FL_SC_MPROTECT] = NOW(B(EINVAL) | B(ENOMEM), B(EACCES), "mprotect(2)"),
-	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(ASLEEP),
-			      B(EACCES) | B(EBADF) | B(EIO) | B(EAGAIN) | B(EHWPOISON) | B(EBUSY), "madvise(2)"),
+	[FL_SC_MADVISE] = NOW(B(EINVAL) | B(ENOMEM) | B(EFAULT) | B(EAGAIN) | B(ASLEEP),
+			      B(EACCES) | B(EBADF) | B(EIO) | B(EHWPOISON) | B(EBUSY), "madvise(2)"),
 	[FL_SC_MREMAP] = NOW(B(EINVAL) | B(EFAULT) | B(ENOMEM) | B(EAGAIN) | B(EPERM) | B(ASLEEP), 0,
 			     "mremap(2); asleep: it brings pages of what is locked"),
 	[FL_SC_MLOCK] =
