@@ -40,7 +40,8 @@ int fl_guard_install(struct fl_task *t, fl_va start, fl_va end)
 	fl_rcu_read_lock();
 	v = fl_index_find(&mm->index, start);
 	/* So that fork copies the markers. Who replaces a VMA locks all of it, and so not while we have locked a part. */
-	fl_store(&v->guarded, 1);
+	if (mm->profile->guards_mark)
+		fl_store(&v->guarded, 1);
 	/* Linux gives the VMA an anon_vma as well. */
 	(void)fl_vma_anon_id(mm, v);
 	fl_rcu_read_unlock();

@@ -20,8 +20,9 @@ struct fl_profile {
 	bool moves_several;    /* mremap moves several mappings at once, if their sizes stay */
 	bool user_mode_only;   /* userfaultfd(2) knows that flag */
 	enum fl_align align;
-	int last_advice;        /* the highest number of madvise(2) below 100 */
-	bool guards;            /* MADV_GUARD_INSTALL and _REMOVE */
+	int last_advice;  /* the highest number of madvise(2) below 100 */
+	bool guards;      /* MADV_GUARD_INSTALL and _REMOVE */
+	bool guards_mark; /* guards leave a mark on their mapping ("gu" in smaps), for which fork copies its tables */
 	uint32_t uffd_features; /* of userfaultfd, among those that are served here */
 };
 

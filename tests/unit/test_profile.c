@@ -99,6 +99,31 @@ static int advise(unsigned major, unsigned minor, int advice)
 	return err;
 }
 
+/* The mark outlives the guards, and goes to what their mapping becomes one with. */
+static bool guard_leaves_mark(unsigned major, unsigned minor)
+{
+	struct fl_vma_info info;
+	bool marked;
+
+	open_as(major, minor);
+	world_map(&w, page(0), 2, RW);
+	assert_int_equal(fl_madvise(&w.task, page(1), PAGE, FL_MADV_GUARD_INSTALL), 0);
+	assert_int_equal(fl_madvise(&w.task, page(1), PAGE, FL_MADV_GUARD_REMOVE), 0);
+	world_map(&w, page(2), 1, RW);
+	assert_true(fl_mm_next_vma(w.task.mm, page(2), &info));
+	assert_int_equal(info.start, page(0));
+	marked = (info.vm_flags & FL_VM_MAYBE_GUARD) != 0;
+	world_close(&w);
+	return marked;
+}
+
+static void guards_mark_their_mapping_since_6_18(void **state)
+{
+	(void)state;
+	assert_false(guard_leaves_mark(6, 17));
+	assert_true(guard_leaves_mark(6, 18));
+}
+
 static void advice_came_with_its_release(void **state)
 {
 	(void)state;
@@ -140,6 +165,7 @@ int main(void)
 		cmocka_unit_test(several_mappings_move_since_6_17),
 		cmocka_unit_test(large_memory_is_aligned_since_6_7_whole_huge_pages_since_6_13),
 		cmocka_unit_test(advice_came_with_its_release),
+		cmocka_unit_test(guards_mark_their_mapping_since_6_18),
 		cmocka_unit_test(userfaultfd_came_in_pieces),
 	};
 
