@@ -61,6 +61,8 @@ static bool check_vmas(struct check *c)
 		return fail(c, "mm: data_pages is wrong");
 	if (locked != mm->locked_pages)
 		return fail(c, "mm: locked_pages is wrong");
+	if (mm->maps != mm->index.count)
+		return fail(c, "mm: maps is wrong");
 	return true;
 }
 
