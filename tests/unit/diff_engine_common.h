@@ -55,7 +55,9 @@ FL_UNUSED static void open_side(bool root)
 	g->mmap_lo = PAGE;
 	g->mmap_hi = 0x7ffff7fff000;
 	g->brk = 0x555555600000;
-	g->max_maps = 65530;
+	g->max_maps = 20000;
+	g->fill_lo = 0x7ffff8fff000;
+	g->fill_hi = 0x7fffff000000;
 	g->most_memlock = 64 * PAGE;
 	g->min_addr = PAGE;
 	g->min_hint = 16 * PAGE;

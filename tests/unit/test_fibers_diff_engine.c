@@ -233,6 +233,33 @@ static void limits_hold(void **state)
 	assert_int_equal(map(W + 16 * PAGE, 1, FL_PROT_READ), W + 16 * PAGE);
 }
 
+static void mappings_are_limited(void **state)
+{
+	struct fl_seen_map m[4];
+
+	(void)state;
+	assert_int_equal(map(W, 4, RW), W);
+	limit(RLIMIT_AS, 4);
+	limit(FL_SC_LIMIT_MAPS, 1);
+	assert_int_equal(sys(0, SYS_munmap, W + PAGE, PAGE, 0, 0), 0);
+	special(0, FL_CALL_FORK, 1, false, FL_ANSWER_DONE, 0);
+	for (unsigned actor = 0; actor <= 3; actor += 3)
+		assert_int_equal(sys(actor, SYS_mprotect, W + 2 * PAGE, PAGE, FL_PROT_READ, 0), -FL_ENOMEM);
+	/* What the process is filled up with is not seen, and counts for nothing else. */
+	assert_int_equal(maps_of(0, m, 4), 2);
+	assert_int_equal(map(W + 8 * PAGE, 6, RW), -FL_ENOMEM);
+	assert_int_equal(sys(0, SYS_mmap, 0, 5 * PAGE, RW, ANON), 0x7ffff7fff000 - 5 * PAGE);
+	assert_int_equal(map(W + 16 * PAGE, 1, RW), -FL_ENOMEM);
+	limit(RLIMIT_AS, UINT64_MAX);
+	assert_int_equal(map(W + 16 * PAGE, 1, RW), -FL_ENOMEM);
+	/* Again, from now on; and not at all. */
+	limit(FL_SC_LIMIT_MAPS, 0);
+	assert_int_equal(map(W + 16 * PAGE, 1, RW), W + 16 * PAGE);
+	assert_int_equal(map(W + 20 * PAGE, 1, RW), -FL_ENOMEM);
+	limit(FL_SC_LIMIT_MAPS, UINT64_MAX);
+	assert_int_equal(map(W + 20 * PAGE, 1, RW), W + 20 * PAGE);
+}
+
 static void locks_need_an_allowance(void **state)
 {
 	(void)state;
@@ -294,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fork_is_a_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(setup_does_not_keep_main, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_hold, setup, teardown),
+		cmocka_unit_test_setup_teardown(mappings_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks_need_an_allowance, setup, teardown),
 		cmocka_unit_test_setup_teardown(kinds_are_told, setup, teardown),
 	};

@@ -296,6 +296,38 @@ static void limits_count_from_now(void **state)
 	assert_int_equal(sys(MAIN, SYS_brk, ground.brk + PAGE, 0, 0, 0), ground.brk + PAGE);
 }
 
+static void process_is_filled_up_with_mappings(void **state)
+{
+	struct fl_seen_map m[4];
+
+	(void)state;
+	if (ground.fill_lo == ground.fill_hi)
+		skip(); /* vm.max_map_count is too large, or the stack's hard limit too small */
+	assert_true(ground.fill_lo > ground.mmap_hi);
+	map(W, 4, RW);
+	limit(MAIN, RLIMIT_AS, 4);
+	limit(MAIN, FL_SC_LIMIT_MAPS, 1);
+	assert_int_equal(sys(MAIN, SYS_munmap, W + PAGE, PAGE, 0, 0), 0);
+	short_call(FL_CALL_FORK, MAIN, 1, false, FL_ANSWER_DONE);
+	assert_int_equal(sys(MAIN, SYS_mprotect, W + 2 * PAGE, PAGE, FL_PROT_READ, 0), -ENOMEM);
+	assert_int_equal(sys(CHILD, SYS_mprotect, W + 2 * PAGE, PAGE, FL_PROT_READ, 0), -ENOMEM);
+	/* What is there is not seen, whoever looks, and counts for nothing else. */
+	assert_int_equal(maps_of(0, m, 4), 2);
+	assert_int_equal(side->ops->maps(side, 1, FL_VIEW_MAPS, m, 4), 2);
+	assert_int_equal(m[1].end, W + 4 * PAGE);
+	assert_int_equal(sys(MAIN, SYS_mmap, W + 8 * PAGE, 6 * PAGE, RW, FIXED), -ENOMEM);
+	assert_int_equal(sys(MAIN, SYS_mmap, 0, 5 * PAGE, RW, ANON), ground.mmap_hi - 5 * PAGE);
+	limit(MAIN, RLIMIT_AS, UINT64_MAX);
+	assert_int_equal(sys(MAIN, SYS_mmap, W + 8 * PAGE, PAGE, RW, FIXED), -ENOMEM);
+	/* Again, from now on; and not at all. */
+	assert_int_equal(sys(MAIN, SYS_mlockall, 2, 0, 0, 0), 0);
+	limit(MAIN, FL_SC_LIMIT_MAPS, 0);
+	map(W + 8 * PAGE, 1, RW);
+	assert_int_equal(sys(MAIN, SYS_mmap, W + 12 * PAGE, PAGE, RW, FIXED), -ENOMEM);
+	limit(MAIN, FL_SC_LIMIT_MAPS, UINT64_MAX);
+	map(W + 12 * PAGE, 1, RW);
+}
+
 static void capabilities_can_be_had_without(void **state)
 {
 	(void)state;
@@ -337,6 +369,7 @@ int main(int argc, char **argv)
 		PLAIN(large_mappings_are_looked_through),
 		PLAIN(carriers_bring_and_show_bytes),
 		PLAIN(limits_count_from_now),
+		PLAIN(process_is_filled_up_with_mappings),
 		cmocka_unit_test_setup_teardown(capabilities_can_be_had_without, begin_unprivileged, end),
 		PLAIN(all_is_locked_without_the_ground),
 	};
