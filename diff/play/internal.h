@@ -12,6 +12,7 @@
 #define FL_SIDES 2u
 #define FL_ENGINE 0u
 #define FL_KERNEL 1u
+#define FL_PLAY_CHANCES 32u
 
 /* Who does statements: threads, and setup. */
 struct fl_play_actor {
@@ -43,7 +44,11 @@ struct fl_play_own {
 	unsigned call;
 	bool stirred;       /* some call of a userfaultfd may have woken several who went to sleep again */
 	bool together;      /* the last call may have woken several */
-	bool company_wrote; /* of those who were woken together one wrote to memory */
+	/* pages whose bytes are the scheduler's choice (chance.c) */
+	unsigned chances;
+	struct {
+		uint64_t start, end;
+	} chance[FL_PLAY_CHANCES];
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;
 	enum fl_diff_kind kind;
@@ -82,6 +87,15 @@ enum fl_fact_group {
 enum fl_fact_group fl_fact_group(const struct fl_fact *f);
 /* In which order facts of a step are made. */
 bool fl_fact_before(const struct fl_fact *a, const struct fl_fact *b);
+
+/* What may have been written in another order on the other side (chance.c). By one who sleeps, or did: his last call. */
+void fl_chance_written(struct fl_play_own *o, const struct fl_play_actor *who);
+/* A call ended, or sleeps: did it move or copy such bytes? */
+void fl_chance_follow(struct fl_play_own *o, const struct fl_play_actor *who);
+/* Are there any within? */
+bool fl_chance_at(const struct fl_play_own *o, uint64_t at, uint64_t len);
+/* The memory that an access or a system call copies from or to. False: none, or not just that. */
+bool fl_chance_data(const struct fl_call *c, uint64_t *at, uint64_t *len);
 
 /* Compare the facts of the step under way (judge.c). AGREE, RULED (a rule ends the play) or DIFFER; *ruled: by any. */
 enum fl_play_verdict fl_play_judge(struct fl_play_own *o, const struct fl_sc_statement *st, enum fl_diff_kind kind,

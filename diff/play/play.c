@@ -87,7 +87,8 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 		}
 	}
 	o->p.step = o->p.steps = o->p.rule = o->call = 0;
-	o->company_wrote = o->stirred = false;
+	o->chances = 0;
+	o->stirred = false;
 	free(o->p.text);
 	o->p.text = NULL;
 	return true;
@@ -117,19 +118,6 @@ static void collect(struct fl_play_own *o, unsigned side)
 	}
 }
 
-static bool writes(enum fl_sc_op op)
-{
-	switch (op) {
-	case FL_SC_LOAD:
-	case FL_SC_FETCH:
-	case FL_SC_COPYIN:
-	case FL_SC_SYSWRITE:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static bool wakes(enum fl_sc_op op)
 {
 	switch (op) {
@@ -156,7 +144,6 @@ static bool wakes(enum fl_sc_op op)
 static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 {
 	unsigned slept = 0, again = 0, woken = 0;
-	bool wrote = false;
 
 	o->together = false;
 	for (unsigned a = 0; a < o->actors; a++) {
@@ -166,7 +153,6 @@ static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 			continue;
 		slept++;
 		again += who->state[FL_ENGINE] == FL_ANSWER_ASLEEP;
-		wrote |= writes(who->st->op);
 		woken += o->answer[FL_ENGINE][a].state == FL_ANSWER_DONE ||
 			 o->answer[FL_KERNEL][a].state == FL_ANSWER_DONE;
 	}
@@ -174,9 +160,12 @@ static void note_woken(struct fl_play_own *o, const struct fl_sc_statement *st)
 		return;
 	o->together = true;
 	o->stirred |= again > 1 && wakes(st->op);
-	o->company_wrote |= wrote;
-	for (unsigned a = 0; a < o->actors; a++)
-		o->actor[a].company |= o->actor[a].slept;
+	for (unsigned a = 0; a < o->actors; a++) {
+		if (!o->actor[a].slept)
+			continue;
+		o->actor[a].company = true;
+		fl_chance_written(o, &o->actor[a]);
+	}
 }
 
 /* Results are bound by the engine's answers, for the calls that come to both sides. */
@@ -211,6 +200,18 @@ static void note(struct fl_play_own *o, unsigned issuer)
 	}
 }
 
+/* Who sleeps before a call. */
+static void note_sleepers(struct fl_play_own *o)
+{
+	bool any = false;
+
+	for (unsigned a = 0; a < o->actors; a++) {
+		o->actor[a].slept = o->actor[a].state[FL_ENGINE] == FL_ANSWER_ASLEEP;
+		any |= o->actor[a].slept;
+	}
+	o->stirred &= any; /* with them go their messages */
+}
+
 static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool *ruled)
 {
 	struct fl_play_actor *who = &o->actor[actor];
@@ -218,8 +219,7 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 	enum fl_answer_state expect = FL_ANSWER_NONE;
 	char *error = NULL;
 
-	for (unsigned a = 0; a < o->actors; a++)
-		o->actor[a].slept = o->actor[a].state[FL_ENGINE] == FL_ANSWER_ASLEEP;
+	note_sleepers(o);
 	for (unsigned side = 0; side < FL_SIDES; side++) {
 		struct fl_side *x = o->side[side];
 
@@ -229,6 +229,7 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 		expect = who->state[side];
 	}
 	note_woken(o, who->st);
+	fl_chance_follow(o, who);
 	bind(o);
 	note(o, actor);
 	fl_facts_answers(o, actor);

@@ -7,11 +7,34 @@
  */
 #include <limits.h>
 
+#include "diff/lower/internal.h"
 #include "diff/play/internal.h"
 
 static const struct fl_fact *either(const struct fl_fact *e, const struct fl_fact *h)
 {
 	return e ? e : h;
+}
+
+/* Does it tell what memory holds, where that is the scheduler's choice? */
+static bool is_chance(const struct fl_play_own *o, const struct fl_fact *f)
+{
+	const struct fl_play_actor *who = &o->actor[f->actor];
+	const struct fl_call *c = &who->call[who->at];
+	uint64_t at, len;
+
+	if (!who->calls || !fl_chance_data(c, &at, &len) || !fl_chance_at(o, at, len))
+		return false;
+	/* Of a system call that copies the value is how much. */
+	return f->field == FL_FACT_OUT || c->kind != FL_CALL_SYSCALL;
+}
+
+/* Calls on userfaultfds answer by what others among them have done. */
+static bool asks_userfaultfd(const struct fl_play_own *o, const struct fl_fact *f)
+{
+	const struct fl_play_actor *who = &o->actor[f->actor];
+	const struct fl_call *c = &who->call[who->at];
+
+	return who->calls && c->kind == FL_CALL_SYSCALL && (c->nr == FL_NR_IOCTL || c->nr == FL_NR_READ);
 }
 
 /* The answers of one who was woken together with others; a signal on one side is no matter of order. */
@@ -21,7 +44,25 @@ static bool woken_together(const struct fl_play *p, const struct fl_sc_statement
 	const struct fl_play_own *o = fl_play_seen(p);
 
 	(void)st;
-	return e && h && o->together && o->actor[e->actor].slept;
+	return e && h && o->together && o->actor[e->actor].slept && (is_chance(o, e) || asks_userfaultfd(o, e));
+}
+
+/* The same where one of them fills a page, so that another finds it there or has to wait for it. */
+static bool filled_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			    const struct fl_fact *h)
+{
+	const struct fl_play_own *o = fl_play_seen(p);
+
+	(void)st;
+	if (!e || !h || !o->together || !o->actor[e->actor].slept)
+		return false;
+	for (unsigned a = 0; a < o->actors; a++) {
+		const struct fl_play_actor *who = &o->actor[a];
+
+		if (a != e->actor && who->slept && (who->st->op == FL_SC_COPY || who->st->op == FL_SC_IOCTL))
+			return true;
+	}
+	return false;
 }
 
 static bool faults_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
@@ -37,18 +78,14 @@ static bool written_together(const struct fl_play *p, const struct fl_sc_stateme
 			     const struct fl_fact *h)
 {
 	(void)st;
-	(void)e;
-	(void)h;
-	return fl_play_seen(p)->company_wrote;
+	return fl_chance_at(fl_play_seen(p), either(e, h)->where, 1);
 }
 
 /* What memory holds, seen by a statement that looks at it. */
 static bool seen_after(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
 		       const struct fl_fact *h)
 {
-	if (!st || !e || !h || !fl_play_seen(p)->company_wrote)
-		return false;
-	return st->op == FL_SC_LOAD || st->op == FL_SC_ADD || st->op == FL_SC_COPYIN || st->op == FL_SC_SYSWRITE;
+	return st && e && h && is_chance(fl_play_seen(p), e);
 }
 
 /* Somebody else slept in a read of the same userfaultfd. */
@@ -90,6 +127,17 @@ const struct fl_rule fl_rules[] = {
 			  "has seen what another wrote",
 	},
 	{
+		.name = "filled-together",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_STATE,
+		.applies = filled_together,
+		.ends = true,
+		.reason =
+			"of threads that one call has woken one fills the page that another comes to next: whether that "
+			"one has to wait is the scheduler's choice",
+	},
+	{
 		.name = "copied-together",
 		.op = FL_SC_OPS,
 		.kind = FL_DIFF_KINDS,
@@ -104,7 +152,8 @@ const struct fl_rule fl_rules[] = {
 		.kind = FL_DIFF_KINDS,
 		.field = FL_FACT_HASH,
 		.applies = written_together,
-		.reason = "threads that one call has woken, one of which writes: who is last is the scheduler's choice",
+		.reason =
+			"a page that threads wrote to which one call has woken: who is last is the scheduler's choice",
 	},
 	{
 		.name = "loaded-after",

@@ -241,7 +241,7 @@ static void play_by_true_rules(const char *of)
 	load(of);
 }
 
-static const char two_sleepers[] = "place W pages=16\nthread main\nthread other\nthread third\n"
+static const char two_sleepers[] = "place W pages=16 at=8\nthread main\nthread other\nthread third\n"
 				   "main: store W 1\n"     /* 1 */
 				   "other: load W\n"       /* 2 */
 				   "third: munmap W\n"     /* 3: both are woken */
@@ -280,9 +280,37 @@ static void test_woken_together(void **state)
 	page(FL_KERNEL, 0, FL_PAGE_PRESENT, 8);
 	check_run(FL_PLAY_RULED);
 	assert_string_equal(fl_rules[play->rule].name, "written-together");
+	/* Of a page that none of them wrote there is no such question. */
+	fake[FL_ENGINE].page[0].address += PAGE;
+	fake[FL_KERNEL].page[0].address += PAGE;
+	check_run(FL_PLAY_DIFFER);
+	assert_int_equal(play->facts[FL_ENGINE]->fact[play->first[FL_ENGINE]].field, FL_FACT_HASH);
+	fake[FL_ENGINE].pages = fake[FL_KERNEL].pages = 0;
 	/* A signal is no matter of who was first. */
 	h->signo = 11;
 	check_differ(2, FL_FACT_RETURN, "load anon answer: engine 0 kernel SIGSEGV si_code 0");
+}
+
+/* What they wrote may be loaded, or moved, later; what others wrote may not differ. */
+static void test_seen_later(void **state)
+{
+	static const char of[] = "place W pages=16 at=8\nthread main\nthread other\nthread third\n"
+				 "main: store W 1\nother: store W 2\nthird: munmap W\nthird: mremap W[0:2] to W[5]\n"
+				 "third: load W[5]\nthird: load W[6]\n";
+
+	(void)state;
+	play_by_true_rules(of);
+	say_both(1, 0, FL_ANSWER_ASLEEP, 0);
+	say_both(2, 1, FL_ANSWER_ASLEEP, 0);
+	say_both(3, 0, FL_ANSWER_DONE, 0);
+	say_both(3, 1, FL_ANSWER_DONE, 0);
+	say_both(4, 2, FL_ANSWER_DONE, (int64_t)(W + 5 * PAGE));
+	say(FL_ENGINE, 5, 2, FL_ANSWER_DONE, 1);
+	say(FL_KERNEL, 5, 2, FL_ANSWER_DONE, 2);
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "loaded-after");
+	fake[FL_ENGINE].said[5].issue = fake[FL_KERNEL].said[5].issue = 6;
+	check_run(FL_PLAY_DIFFER);
 }
 
 /* One who was woken alone has no excuse. */
@@ -370,6 +398,7 @@ int main(void)
 		PLAY_TEST(test_rules),
 		PLAY_TEST(test_rule_and_difference),
 		PLAY_TEST(test_woken_together),
+		PLAY_TEST(test_seen_later),
 		PLAY_TEST(test_woken_alone),
 		PLAY_TEST(test_two_readers),
 		PLAY_TEST(test_asleep_again),
