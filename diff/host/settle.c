@@ -272,19 +272,27 @@ static bool exit_is_over(struct fl_kern *k, unsigned index)
 	return a->gone;
 }
 
+/*
+ * Whoever was seen asleep may have been woken by one who was looked at later, and has ended or fallen asleep since: the worker is not
+ * always left alone on its CPU. So nobody is believed before a look at which nothing was new.
+ */
 static bool actors_are_quiet(struct fl_kern *k, enum fl_answer_state expect)
 {
-	bool quiet = true;
+	bool quiet = true, slept = false, again = false;
 
 	for (unsigned i = 0; i < k->actors; i++) {
 		struct fl_kern_actor *a = &k->actor[i];
+		const bool busy = a->busy, asleep = a->asleep;
 
-		if (a->busy && !k->process[a->process].dies && !is_quiet(k, i, expect))
+		if (busy && !k->process[a->process].dies && !is_quiet(k, i, expect))
 			quiet = false;
+		if (busy && (a->busy != busy || a->asleep != asleep))
+			again |= slept;
+		slept |= a->busy && a->asleep;
 		if (a->exits && !a->gone && !exit_is_over(k, i))
 			quiet = false;
 	}
-	return quiet;
+	return quiet && (!again || actors_are_quiet(k, expect));
 }
 
 static int unexpected_death(struct fl_kern *k, unsigned process, char **error)
