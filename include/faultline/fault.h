@@ -32,9 +32,9 @@ enum fl_outcome {
 #define FL_FAULTF_AHEAD 4u
 #define FL_FAULTF_SP 8u /* sp is valid */
 /*
- * Kernel mode: the page shall be there, and nobody looks at what it holds (mlock, MAP_POPULATE). Only in the accounting
- * different: a page that has come meanwhile was no fault of this task. When userfaultfd let it wait, the fault is done
- * with the wait (waits tells): whether the page shall still be there is the caller's to ask.
+ * Kernel mode: the page shall be there, and nobody looks at what it holds (mlock, MAP_POPULATE). A page that has come
+ * meanwhile is no fault of this task. When userfaultfd let it wait, the fault is done with the wait (kind: none), and
+ * whether the page shall still be there is the caller's to ask.
  */
 #define FL_FAULTF_POPULATE 16u
 #define FL_FAULTF_RETRY 32u  /* and it has waited before: charged as a retry */

@@ -13,7 +13,7 @@ int fl_mm_fault_in(struct fl_task *t, fl_va va, enum fl_access access, unsigned 
 	if (fl_task_interrupted(t, FL_WAIT_KILLABLE))
 		return -FL_EINTR;
 	if (fl_handle_fault(t, &f) == FL_FAULT_DONE)
-		return f.waits ? 1 : 0;
+		return f.kind == FL_KIND_NONE;
 	return fl_task_interrupted(t, FL_WAIT_KILLABLE) ? -FL_EINTR : -FL_EFAULT;
 }
 

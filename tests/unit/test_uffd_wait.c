@@ -314,6 +314,38 @@ static void resolve_source(void *arg)
 }
 SCENARIO(copy_from_a_missing_page_waits_for_it, 2, 0, 0, resolve_source, copy_from_missing);
 
+static void copy_to_what_goes(void *arg)
+{
+	CHECK(uffd_copy(arg, world.u, m + PAGE, m, 2) == -FL_ENOENT);
+}
+
+static void unregister_destination(void *arg)
+{
+	(void)arg;
+	next();
+	CHECK(uffd_unregister(resolver, world.u, m + 2 * PAGE, PAGE) == 0);
+	CHECK(uffd_copy(resolver, world.u, m, src, 1) == 0);
+}
+SCENARIO(copy_looks_at_all_of_its_destination_after_a_wait, 2, 0, 0, unregister_destination, copy_to_what_goes);
+
+static void lock_two_pages(void *arg)
+{
+	struct fl_task *t = &((struct uffd_user *)arg)->thread.task;
+	uint64_t minor = t->min_flt, major = t->maj_flt;
+
+	CHECK(fl_mlock(t, m, 2 * PAGE, 0) == 0);
+	CHECK(t->min_flt == minor && t->maj_flt == major); /* the page that came was no fault of his */
+}
+
+static void lock_the_second_on_fault(void *arg)
+{
+	(void)arg;
+	next();
+	CHECK(fl_mlock(&resolver->thread.task, m + PAGE, PAGE, FL_MLOCK_ONFAULT) == 0);
+	CHECK(uffd_copy(resolver, world.u, m, src, 1) == 0);
+}
+SCENARIO(mlock_looks_at_the_mapping_after_a_wait, 2, 0, 0, lock_the_second_on_fault, lock_two_pages);
+
 /* The kernel's side. */
 
 static void copies_in_kernel_mode(void *arg)
@@ -487,6 +519,7 @@ static void unmap_under_waiter(void *arg)
 	(void)arg;
 	next_asleep(1);
 	CHECK(fl_munmap(&resolver->thread.task, m, PAGE) == 0);
+	CHECK(uffd_unregister(resolver, world.u, m, 4 * PAGE) == 0); /* what he waits in is not registered any more */
 	CHECK(uffd_total(world.u) == 1);
 	CHECK(uffd_wake(resolver, world.u, m, PAGE) == 0);
 }
@@ -543,6 +576,8 @@ int main(void)
 		cmocka_unit_test(unregister_lets_waiters_go_on),
 		cmocka_unit_test(last_close_lets_waiters_go_on),
 		cmocka_unit_test(copy_from_a_missing_page_waits_for_it),
+		cmocka_unit_test(copy_looks_at_all_of_its_destination_after_a_wait),
+		cmocka_unit_test(mlock_looks_at_the_mapping_after_a_wait),
 		cmocka_unit_test(kernel_copies_wait_for_the_page),
 		cmocka_unit_test(user_mode_only_refuses_kernel_copies),
 		cmocka_unit_test(sigbus_feature_refuses_everybody),
