@@ -21,7 +21,8 @@ static void print(const struct fl_ground *g)
 							     "vm.unprivileged_userfaultfd is 0");
 	printf("addresses    chosen from 0x%" PRIx64 " down; from 0x%" PRIx64 " on they may be asked for\n", g->mmap_hi,
 	       g->min_addr);
-	printf("mappings     at most %" PRIu64 " (vm.max_map_count)\n", g->max_maps);
+	printf("mappings     at most %" PRIu64 " (vm.max_map_count)%s\n", g->max_maps,
+	       g->fill_lo == g->fill_hi ? ": too many to run out of here" : "");
 }
 
 int fl_diff_check_ground(void)

@@ -60,7 +60,10 @@ const struct fl_cover_row fl_cover_rows[FL_SC_OPS] = {
 	[FL_SC_FORK] = NOW(0, 0, "fork(2); its errors need a machine without memory or room for a process"),
 	[FL_SC_EXIT] = NOW(0, 0, "exit(2)"),
 	[FL_SC_SIGNAL] = NOW(B(GONE) | B(ESRCH), 0, "tgkill(2), kill(2); killed: its own process"),
-	[FL_SC_LIMIT] = NOW(0, B(EPERM), "setrlimit(2); EPERM: above the hard limit, which is not lowered"),
+	[FL_SC_LIMIT] =
+		NOW(0, B(EPERM) | B(EOPNOTSUPP),
+		    "setrlimit(2); EPERM: above the hard limit, which is not lowered; EOPNOTSUPP: no room for so many "
+		    "mappings"),
 
 	[FL_SC_OPEN] = NOW(B(EINVAL) | B(EPERM), 0, "userfaultfd(2)"),
 	[FL_SC_API] = NOW(IOCTL, B(EPERM), "ioctl_userfaultfd(2): UFFDIO_API; EPERM: EVENT_FORK"),

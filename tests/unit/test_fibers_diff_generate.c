@@ -146,6 +146,28 @@ static void test_focus_weighs(void **state)
 	assert_null(fl_focus_name(FL_FOCUS_MAX));
 }
 
+static unsigned count_few_maps(unsigned focus, uint64_t seeds)
+{
+	const struct fl_generate_options o = {.root = true, .focus = focus};
+	unsigned n = 0;
+
+	for (uint64_t seed = 0; seed < seeds; seed++) {
+		char *text = fl_generate(seed, &o);
+
+		n += strstr(text, "limit maps +") != NULL;
+		free(text);
+	}
+	return n;
+}
+
+/* It takes long to fill a process up with mappings. */
+static void test_mappings_are_limited_rarely(void **state)
+{
+	(void)state;
+	assert_in_range(count_few_maps(0, 12000), 1, 10);
+	assert_in_range(count_few_maps(FL_FOCUS_LIMIT, 2000), 10, 40);
+}
+
 static void test_length_is_about_what_was_asked(void **state)
 {
 	const struct fl_generate_options o = {.root = true, .statements = 100};
@@ -399,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_every_program_can_be_compared),
 		cmocka_unit_test(test_every_operation_appears),
 		cmocka_unit_test(test_focus_weighs),
+		cmocka_unit_test(test_mappings_are_limited_rarely),
 		cmocka_unit_test(test_length_is_about_what_was_asked),
 		cmocka_unit_test(test_harmful_advice_is_never_given),
 		cmocka_unit_test(test_nothing_reaches_beyond_what_the_kernel_placed),
