@@ -26,8 +26,11 @@
 #define YIELDS 4u
 #define WAIT_SHORT 20000
 #define WAIT_LONG 2000000
-/* Seconds after which a sleep that may end by itself is called one that does not. */
-#define PATIENCE 0.02
+/*
+ * Seconds after which a sleep that may end by itself is called one that does not. A table of descriptors that grows waits for
+ * the kernel's readers, for example, and on a busy machine that is long.
+ */
+#define PATIENCE 0.5
 #define PATIENCE_EXPECTED 0.002
 #define SPIN_ENOUGH 200000 /* nanoseconds */
 #define LOOKS 200u
