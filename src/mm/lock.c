@@ -9,7 +9,7 @@
 
 #define LOCKED_MASK (FL_VM_LOCKED | FL_VM_LOCKONFAULT)
 
-/* Pages of [start, end) that are locked already. */
+/* Bytes of [start, end) that are locked already. With the range lock, or in an rcu section: then it is a snapshot. */
 static uint64_t locked_within(struct fl_mm *mm, fl_va start, fl_va end)
 {
 	struct fl_vma *v;
@@ -70,6 +70,17 @@ static int apply(struct fl_task *t, fl_va start, fl_va end, uint64_t flags)
 	return err;
 }
 
+/* Is there room within the limit? Nobody holds the range. */
+static bool has_room(struct fl_task *t, fl_va start, fl_va end, uint64_t bytes)
+{
+	uint64_t locked;
+
+	fl_rcu_read_lock();
+	locked = locked_within(t->mm, start, end);
+	fl_rcu_read_unlock();
+	return fl_mm_may_lock(t->mm, t, bytes - locked);
+}
+
 int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags)
 {
 	fl_va start, end;
@@ -82,8 +93,7 @@ int fl_mlock(struct fl_task *t, fl_va addr, uint64_t len, int flags)
 		return -FL_EPERM;
 	wraps = !whole_pages(t->mm, addr, len, &start, &end);
 	/* The limit is asked first, be there something to lock or not. */
-	if ((wraps || start == end) &&
-	    !fl_mm_may_lock(t->mm, t, end - start - locked_within(t->mm, start, wraps ? UINT64_MAX : end)))
+	if ((wraps || start == end) && !has_room(t, start, wraps ? UINT64_MAX : end, end - start))
 		return -FL_ENOMEM;
 	if (wraps)
 		return -FL_EINVAL;
