@@ -207,6 +207,18 @@ static bool kill_strays(struct fl_kern *k)
 	return none;
 }
 
+/* A process of which nobody knows enough to wait for it: it has just been forked, or is about to be. */
+static bool has_unborn(const struct fl_kern *k)
+{
+	for (unsigned i = 0; i < k->processes; i++)
+		if (k->process[i].made && !k->process[i].born)
+			return true;
+	for (unsigned i = 0; i < k->actors; i++)
+		if (k->actor[i].busy && k->actor[i].call.kind == FL_CALL_FORK)
+			return true;
+	return false;
+}
+
 static bool all_dead(struct fl_kern *k)
 {
 	for (unsigned i = 0; i < k->processes; i++) {
@@ -224,6 +236,7 @@ void fl_kern_end(struct fl_side *side)
 
 	if (!k->running)
 		return;
+	k->stray |= has_unborn(k);
 	for (unsigned i = 0; i < k->processes; i++)
 		if (k->process[i].born && !k->process[i].gone)
 			syscall(SYS_pidfd_send_signal, k->process[i].pidfd, SIGKILL, NULL, 0);
