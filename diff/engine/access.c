@@ -10,19 +10,6 @@
 
 #define SIGNAL_BUS 7
 #define SIGNAL_SEGV 11
-#define CODE_KERNEL 0x80 /* SI_KERNEL */
-
-/* x86-64 with four levels of tables: the bits above the 47th are all alike. */
-#define CANONICAL_END ((uint64_t)1 << 47)
-
-/*
- * Any byte of it at an address that is none to the processor: a general protection fault, before any page fault. An access that
- * wraps around begins above, where nothing is the user's.
- */
-static bool is_canonical(uint64_t va, unsigned n)
-{
-	return va + n - 1 < CANONICAL_END || va >= (uint64_t)0 - CANONICAL_END;
-}
 
 static void set_signal(struct fl_answer *r, unsigned signo, int code, uint64_t address)
 {
@@ -76,10 +63,6 @@ void fl_engine_access(struct fl_engine_actor *a)
 	uint64_t words[2] = {c->value, c->value}, loaded[2] = {0};
 	enum fl_outcome o;
 
-	if (!is_canonical(c->arg[0], c->kind == FL_CALL_FETCH ? 1 : c->size)) {
-		set_signal(&a->answer, SIGNAL_SEGV, CODE_KERNEL, 0);
-		return;
-	}
 	switch (c->kind) {
 	case FL_CALL_LOAD:
 		o = fl_vcpu_load(&a->cpu, c->arg[0], loaded, c->size);

@@ -95,7 +95,7 @@ static bool canonical(fl_va va, unsigned bits)
 	return !upper || upper == UINT64_MAX >> (bits - 1);
 }
 
-/* Does it trap for what the address is, before anything is looked up? */
+/* Does it trap for what the address is? Of such an address no translation is ever known, so only who has none asks. */
 static bool impossible(struct fl_vcpu *v, fl_va va, size_t n, enum fl_access access)
 {
 	unsigned bits = fl_mm_arch(v->mm)->canonical_bits;
@@ -106,6 +106,12 @@ static bool impossible(struct fl_vcpu *v, fl_va va, size_t n, enum fl_access acc
 	return true;
 }
 
+static void end(struct fl_vcpu *v)
+{
+	if (!v->entered)
+		fl_vcpu_drop_run(v);
+}
+
 /* Find n bytes for access. DONE: the vCPU runs, and p is good until end(). */
 static enum fl_outcome begin(struct fl_vcpu *v, fl_va va, size_t n, enum fl_access access, struct place *p)
 {
@@ -114,8 +120,6 @@ static enum fl_outcome begin(struct fl_vcpu *v, fl_va va, size_t n, enum fl_acce
 	fl_va missing;
 
 	FL_ASSERT(n >= 1 && n <= FL_SOFT_ACCESS_MAX);
-	if (impossible(v, va, n, access))
-		return FL_FAULT_BAD_AREA;
 	p->first = n < rest ? n : rest;
 	if (!v->entered)
 		fl_vcpu_take_run(v);
@@ -130,15 +134,13 @@ static enum fl_outcome begin(struct fl_vcpu *v, fl_va va, size_t n, enum fl_acce
 		} else if (p->data[0]) {
 			return FL_FAULT_DONE;
 		}
+		if (impossible(v, va, n, access)) {
+			end(v);
+			return FL_FAULT_BAD_AREA;
+		}
 		o = take_fault(v, missing, access);
 	} while (o == FL_FAULT_DONE);
 	return o;
-}
-
-static void end(struct fl_vcpu *v)
-{
-	if (!v->entered)
-		fl_vcpu_drop_run(v);
 }
 
 /* How wide one access of the host can do it all: n, or 0 if it takes several. */
