@@ -96,8 +96,9 @@ static bool play(struct fl_board *b, struct fl_slot *slot, struct fl_pair *pair)
 	return fine;
 }
 
-/* The next number, and its text on the board. False: there is no other. */
-static bool next(const struct fl_diff_settings *t, struct fl_board *b, struct fl_slot *slot, const struct fl_pair *pair)
+/* The next number, and its text on the board. False: there is no other; or *status says that there is no memory for it. */
+static bool next(const struct fl_diff_settings *t, struct fl_board *b, struct fl_slot *slot, const struct fl_pair *pair,
+		 int *status)
 {
 	struct fl_generate_options options = t->generate;
 	uint64_t i;
@@ -110,8 +111,10 @@ static bool next(const struct fl_diff_settings *t, struct fl_board *b, struct fl
 		return false;
 	options.root = pair->ground.root;
 	text = fl_generate(fl_diff_seed(t->seed, i), &options);
-	if (!text)
+	if (!text) {
+		*status = fl_diff_say("out of memory");
 		return false;
+	}
 	slot->found.program = i;
 	fl_board_put(slot->found.text, sizeof(slot->found.text), text);
 	free(text);
@@ -131,7 +134,7 @@ int fl_worker_run(const struct fl_diff_settings *t, struct fl_board *b, unsigned
 	if (!pair)
 		return fl_diff_say("%s", error ? error : "out of memory");
 	pair->play->cover = &b->cover;
-	while (next(t, b, slot, pair)) {
+	while (next(t, b, slot, pair, &status)) {
 		atomic_store(&slot->began, true);
 		if (!write_log(log, t, slot->found.program, slot->found.text)) {
 			status = FL_DIFF_EXIT_CANNOT;
