@@ -67,13 +67,22 @@ static int64_t do_syscall(struct fl_kern_order *o)
 
 #define POPULATE_READ 22 /* MADV_POPULATE_READ */
 
-/* mlockall(2) brings in all that is mapped: what is ours is there before. */
-static void populate(void)
+/*
+ * A fork leaves the pages of a file to be found again. The kernel maps many at a time, but not those that it is about to move, or that
+ * it has read ahead: one of them in the middle of a call would be a fault of the program's.
+ */
+static void populate_code(void)
 {
 	const struct fl_kern_board *b = board();
 
-	FL_KERN_CALL3(SYS_madvise, FL_DIFF_SCRATCH, FL_KERN_AREA_SIZE, POPULATE_READ);
 	FL_KERN_CALL3(SYS_madvise, b->code, b->code_end - b->code, POPULATE_READ);
+}
+
+/* mlockall(2) brings in all that is mapped: what is ours is there before. */
+static void populate(void)
+{
+	FL_KERN_CALL3(SYS_madvise, FL_DIFF_SCRATCH, FL_KERN_AREA_SIZE, POPULATE_READ);
+	populate_code();
 }
 
 static void prepare(struct fl_kern_slot *slot, unsigned actor)
@@ -200,6 +209,7 @@ static void lead(uint64_t process)
 {
 	struct fl_kern_family *f = &board()->family[process];
 
+	populate_code();
 	if (!process && board()->unprivileged)
 		drop_capabilities();
 	FL_KERN_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
@@ -246,7 +256,7 @@ static uint64_t place_page(uint64_t hint)
 	return (uint64_t)at;
 }
 
-static void serve(void)
+_Noreturn static void serve(void)
 {
 	struct fl_kern_board *b = board();
 	uint32_t done = 0;
@@ -282,6 +292,5 @@ _Noreturn void fl_kern_zygote(const struct fl_kern_drop *drop, uint64_t drops, u
 	atomic_store(&b->error, (int32_t)fl_kern_handlers());
 	atomic_store(&b->zygote, 1);
 	fl_kern_wake(&b->zygote);
-	for (;;)
-		serve();
+	serve();
 }

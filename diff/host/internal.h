@@ -38,6 +38,8 @@
 #define FL_KERN_PAGEMAP_PRESENT (1ull << 63)
 #define FL_KERN_ADDRESSES (1ull << 47) /* where a program's addresses end */
 #define FL_KERN_SECONDS 2.0
+#define FL_KERN_ENTRIES 4096u  /* of pagemap, that are read at once */
+#define FL_KERN_READ_PAGES 64u /* of memory, likewise */
 
 /* A call as its actor does it. */
 struct fl_kern_order {
@@ -215,8 +217,8 @@ struct fl_kern {
 	struct fl_kern_process process[FL_DIFF_PROCESSES];
 	char *text; /* of /proc files */
 	size_t text_size;
-	uint64_t *entries; /* of pagemap */
-	char *bytes;       /* of memory */
+	uint64_t *entries; /* of pagemap: FL_KERN_ENTRIES */
+	char *bytes;       /* of memory: FL_KERN_READ_PAGES */
 };
 
 static inline struct fl_kern *fl_kern_of(struct fl_side *side)

@@ -33,8 +33,6 @@
 
 #define LOW 0x1000000u       /* a hint that is raised ends up below this */
 #define FILL_AWAY 0x1000000u /* from what is chosen, and from where addresses end */
-#define PAGEMAP_ENTRIES 4096u
-#define READ_PAGES 64u
 #define TEXT_SIZE 65536u
 
 static unsigned long read_number(const char *path, unsigned long otherwise)
@@ -186,8 +184,8 @@ static struct fl_kern *new_side(void)
 	k->text_size = TEXT_SIZE;
 	k->ground = calloc(1, sizeof *k->ground);
 	k->text = malloc(k->text_size);
-	k->entries = malloc(PAGEMAP_ENTRIES * sizeof *k->entries);
-	k->bytes = malloc(READ_PAGES * FL_DIFF_PAGE);
+	k->entries = malloc(FL_KERN_ENTRIES * sizeof *k->entries);
+	k->bytes = malloc(FL_KERN_READ_PAGES * FL_DIFF_PAGE);
 	if (k->ground && k->text && k->entries && k->bytes)
 		return k;
 	free_side(&k->side);

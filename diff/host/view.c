@@ -238,9 +238,6 @@ struct look {
 	size_t n, max;
 };
 
-#define ENTRIES 4096u
-#define READ_PAGES 64u
-
 /* Of pages that are there, one after the other. */
 static void hash_pages(struct look *l, size_t first, size_t pages)
 {
@@ -261,7 +258,8 @@ static void hash_from(struct look *l, size_t first)
 	while (first < end) {
 		size_t pages = 0;
 
-		while (first + pages < end && pages < READ_PAGES && (l->p[first + pages].bits & FL_PAGE_PRESENT) &&
+		while (first + pages < end && pages < FL_KERN_READ_PAGES &&
+		       (l->p[first + pages].bits & FL_PAGE_PRESENT) &&
 		       l->p[first + pages].address == l->p[first].address + pages * FL_DIFF_PAGE)
 			pages++;
 		if (pages)
@@ -278,7 +276,7 @@ static void look_at_entries(struct look *l, uint64_t start, uint64_t end)
 		uint64_t pages = (end - start) / FL_DIFF_PAGE;
 		ssize_t got;
 
-		pages = pages < ENTRIES ? pages : ENTRIES;
+		pages = pages < FL_KERN_ENTRIES ? pages : FL_KERN_ENTRIES;
 		got = pread(l->process->pagemap, entry, pages * sizeof *entry,
 			    (off_t)(start / FL_DIFF_PAGE * sizeof *entry));
 		if (got <= 0)
