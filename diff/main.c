@@ -6,11 +6,11 @@
  */
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 
 #include "diff/command.h"
+#include "faultline/mm.h"
 
 volatile sig_atomic_t fl_diff_stop_asked;
 
@@ -44,12 +44,15 @@ int fl_diff_say(const char *format, ...)
 
 void fl_diff_warn_of_release(const char *release)
 {
-	const size_t n = strlen(FL_DIFF_KERNEL);
+	unsigned major, minor;
 	struct utsname self;
 
 	if (!release && !uname(&self))
 		release = self.release;
-	if (release && (strncmp(release, FL_DIFF_KERNEL, n) != 0 || (release[n] >= '0' && release[n] <= '9')))
+	if (!release)
+		return;
+	if (sscanf(release, "%u.%u", &major, &minor) != 2 ||
+	    !fl_profile_tested(fl_profile_find(major, minor), major, minor))
 		fl_diff_say("this kernel is Linux %s, and the engine is Linux %s: what differs may be the kernel's",
 			    release, FL_DIFF_KERNEL);
 }

@@ -54,7 +54,7 @@ FL_BEGIN_C
  * 5.4, of which nothing is known here. A release that is newer than all that are known is taken for the newest.
  */
 const struct fl_profile *fl_profile_find(unsigned major, unsigned minor);
-/* Has the engine been held against exactly this release? If not, the profile holds what is written about it, no more. */
+/* Has the engine been held against exactly this release? If not (or p is NULL), the profile holds what is written about it, no more. */
 bool fl_profile_tested(const struct fl_profile *p, unsigned major, unsigned minor);
 
 /* As a limit: 0 bytes, where 0 means that there is no limit. */

@@ -33,5 +33,5 @@ const struct fl_profile *fl_profile_find(unsigned major, unsigned minor)
 
 bool fl_profile_tested(const struct fl_profile *p, unsigned major, unsigned minor)
 {
-	return p->tested && p->major == major && p->minor == minor;
+	return p && p->tested && p->major == major && p->minor == minor;
 }
