@@ -150,14 +150,17 @@ static uint32_t more_maps(const struct fl_change *c)
  */
 static bool charge_maps(struct fl_change *c)
 {
-	uint32_t now = fl_load(&c->mm->maps), more = more_maps(c), max = fl_load(&c->mm->max_maps);
-	uint32_t room = c->room == FL_ROOM_ALL ? more : c->room;
+	uint32_t more = more_maps(c), room = c->room == FL_ROOM_ALL ? more : c->room, now;
 
 	/* What adds nothing goes on where there are too many already. */
-	if (c->room == FL_ROOM_ALL && !more)
-		room = FL_ROOM_ANY;
+	if (c->room == FL_ROOM_ANY || (c->room == FL_ROOM_ALL && !more)) {
+		if (more)
+			fl_count(&c->mm->maps, more);
+		return true;
+	}
+	now = fl_load(&c->mm->maps);
 	do {
-		c->full = room != FL_ROOM_ANY && (uint64_t)now + room > max;
+		c->full = (uint64_t)now + room > fl_load(&c->mm->max_maps);
 		if (c->full)
 			return false;
 	} while (more && !fl_cas(&c->mm->maps, &now, now + more));
@@ -190,7 +193,7 @@ static bool charge_step(struct fl_change *c)
 		return false;
 	if (charge_pages(c))
 		return true;
-	fl_add(&c->mm->maps, -more_maps(c));
+	fl_count(&c->mm->maps, -more_maps(c));
 	return false;
 }
 
@@ -367,7 +370,7 @@ void fl_change_commit(struct fl_change *c)
 	c->stock = NULL;
 	fl_index_commit(&c->mm->index, &c->reserve, c->from, c->to, c->add, c->n);
 	if (c->gone > c->n)
-		fl_add(&c->mm->maps, c->n - c->gone);
+		fl_count(&c->mm->maps, c->n - c->gone);
 	c->n = 0;
 	fl_vma_free_rcu(c->old);
 	c->old = NULL;
