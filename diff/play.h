@@ -67,7 +67,6 @@ struct fl_play_options {
 struct fl_cover;
 
 struct fl_play {
-	struct fl_side *engine, *host;
 	struct fl_play_options options;
 	struct fl_cover *cover;      /* NULL: nobody counts */
 	const struct fl_rule *rules; /* fl_rules, unless the caller has others */
@@ -111,8 +110,6 @@ extern const size_t fl_rules_count;
 
 /* Printing (report/): both answers side by side, the scenario's lines, what differs marked. */
 void fl_report_play(const struct fl_play *p, const struct fl_scenario *s, void *file);
-/* One value of a fact, as people read it: EINVAL, W[3]+0x10, rw-p, SIGSEGV. Returns as snprintf. */
-int fl_report_value(char *buf, size_t size, const struct fl_scenario *s, const struct fl_fact *f);
 const char *fl_report_field(enum fl_fact_field f);
 
 /* Coverage (report/cover.c): which operation x kind x result has been seen on the running kernel. In shared memory: atomics. */

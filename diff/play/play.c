@@ -19,8 +19,8 @@ struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host)
 
 	if (!o)
 		return NULL;
-	o->p.engine = o->side[FL_ENGINE] = engine;
-	o->p.host = o->side[FL_KERNEL] = host;
+	o->side[FL_ENGINE] = engine;
+	o->side[FL_KERNEL] = host;
 	o->p.rules = fl_rules;
 	o->p.rules_count = fl_rules_count;
 	for (unsigned side = 0; side < FL_SIDES; side++) {

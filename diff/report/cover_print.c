@@ -162,6 +162,8 @@ static void print_missing(bool markdown, FILE *f)
 	for (unsigned kind = FL_COVER_KINDS; kind < FL_DIFF_KINDS; kind++)
 		fprintf(f, "%smemory of kind %s\n", begin, fl_diff_kind_name((enum fl_diff_kind)kind));
 	print_lines(fl_cover_missing, begin, f);
+	for (size_t i = 0; i < fl_lacks_count; i++)
+		fprintf(f, "%sin the kernel's answers, some %s: %s\n", begin, fl_lacks[i].name, fl_lacks[i].reason);
 	fprintf(f, "\n%sLeft out on purpose\n\n", markdown ? "" : "  ");
 	print_lines(fl_cover_left_out, begin, f);
 }

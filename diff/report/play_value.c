@@ -235,15 +235,6 @@ void fl_report_fact(struct fl_report_text *t, const struct fl_report_names *name
 	}
 }
 
-int fl_report_value(char *buf, size_t size, const struct fl_scenario *s, const struct fl_fact *f)
-{
-	const struct fl_report_names names = {.s = s};
-	struct fl_report_text t = {.buf = buf, .size = size};
-
-	fl_report_fact(&t, &names, f);
-	return (int)t.n;
-}
-
 const char *fl_report_field(enum fl_fact_field f)
 {
 	static const char *const names[FL_FACT_FIELDS] = {

@@ -4,6 +4,7 @@
  *
  * No locks: one thread.
  */
+#include "diff/report/play_internal.h"
 #include "diff_fake.h"
 
 /* A statement of several calls: no further than it goes well. */
@@ -219,13 +220,17 @@ static void test_values(void **state)
 		{FL_FACT_HASH, 0, "zeros"},
 		{FL_FACT_ALIVE, 0, "gone"},
 	};
+	const struct fl_report_names names = {.s = program};
 	char buf[64];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		struct fl_fact f = {.field = known[i].field, .value = known[i].value};
 
-		assert_int_equal(fl_report_value(buf, sizeof(buf), program, &f), strlen(known[i].text));
+		struct fl_report_text t = {.buf = buf, .size = sizeof(buf)};
+
+		fl_report_fact(&t, &names, &f);
+		assert_int_equal(t.n, strlen(known[i].text));
 		assert_string_equal(buf, known[i].text);
 	}
 	for (unsigned f = 0; f < FL_FACT_FIELDS; f++)
