@@ -9,7 +9,7 @@
  *   side      who executes calls: the engine (engine/), or the running kernel (host/). Both use the same addresses
  *   answer    what a call gave: the value, the signal, every byte that the kernel wrote to its caller's structures
  *   view      what an observer sees: mappings, pages
- *   play      a program on both sides, compared after every call (play/)
+ *   play      a program on both sides: answers are compared after every call, mappings after every statement (play/)
  *
  * Addresses are the same on both sides, so they are compared by value: the process that executes calls on the kernel has no
  * address randomisation, and the engine is told of everything that is mapped in it (foreign mappings), and of where the
@@ -173,7 +173,7 @@ struct fl_ground {
 	 * page each. What is there is nobody's to see. Both 0: there is no room, and such a limit is EOPNOTSUPP.
 	 */
 	uint64_t fill_lo, fill_hi;
-	uint64_t most_memlock; /* RLIMIT_MEMLOCK in bytes, at most: more is not to be had here. 0: any */
+	uint64_t most_memlock;      /* RLIMIT_MEMLOCK in bytes, at most: more is not to be had here. 0: any */
 	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */
 	char release[64];           /* uname -r */
