@@ -6,7 +6,7 @@
 #   faultline-diff-bugs   the same over an engine with seeded bugs (FL_BUG in src/), for tests alone
 #   libdiff-rooms.a       what is in its rooms: tests link what they need of it
 fl_glob(diff_main diff/*.c)
-fl_glob(diff_rooms diff/*/*.c diff/*/*.S)
+fl_glob(diff_rooms diff/*/*.c explore/raw/*.c)
 fl_library(diff-rooms STATIC PORT fibers HOSTED SOURCES ${diff_rooms})
 
 # fl_compared(SUFFIX NAME directory [source...]): the program, over an engine of its own.

@@ -8,8 +8,8 @@
 #   ports/     includes nothing of src, machines, explore, diff or tools
 #   machines/  includes nothing of explore, diff or tools
 #   explore/   includes nothing of diff or tools; explore/search nothing of the library, explore/lang nothing of src or other
-#              rooms of explore/ (it is what all executors stand on), explore/host nothing of src
-#   diff/      includes nothing of tools, and of explore/ the language alone; only diff/engine includes headers of src or of
+#              rooms of explore/ (it is what all executors stand on), explore/raw nothing at all, explore/host nothing of src
+#   diff/      includes nothing of tools, and of explore/ the language and explore/raw alone; only diff/engine includes headers of src or of
 #              the machines
 #
 # includes_selftest.sh shows that it can fail.
@@ -49,12 +49,13 @@ while read -r file header; do
 		case $file in
 		explore/search/*) [[ $name = explore/search/* ]] ;;
 		explore/lang/*) [[ $name = explore/lang/* || $name = faultline/* ]] ;;
+		explore/raw/*) [[ $name = explore/raw/* ]] ;;
 		explore/host/*) [[ ! -f src/$name ]] ;;
 		esac || refuse "$file" "$where" "$header" ;;
 	diff/:\"*)
 		case $name in
 		*../* | tools/*) false ;;
-		explore/*) [[ $name = explore/lang/* ]] ;;
+		explore/*) [[ $name = explore/lang/* || $name = explore/raw/* ]] ;;
 		esac && [[ ! -f tools/$name ]] || refuse "$file" "$where" "$header"
 		[[ $file = diff/engine/* || ! (-f src/$name || -f machines/$name || $name = src/* || $name = machines/*) ]] ||
 			refuse "$file" "$where" "$header" ;;

@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,explore/{search,lang,host},diff/{engine,host,play},tools}
+mkdir -p "$work"/{include/faultline,src/{mm,vma},ports/threads,machines/soft,explore/{search,lang,raw,host},diff/{engine,host,play},tools}
 touch "$work"/{include/faultline/mm.h,src/mm/mm_int.h,src/vma/vma.h,machines/soft/soft.h,tools/tool.h}
 status=0
 
@@ -44,6 +44,8 @@ expect pass explore/lang/a.c '"faultline/mm.h"'
 expect fail explore/lang/a.c '"explore/exec/exec.h"'
 expect pass explore/host/a.c '"explore/exec/exec.h"'
 expect fail explore/host/a.c '"vma/vma.h"'
+expect pass explore/raw/a.c '"explore/raw/raw.h"'
+expect fail explore/raw/a.c '"explore/lang/scenario.h"'
 expect fail explore/a.c '"tools/tool.h"'
 expect fail explore/a.c '"diff/diff.h"'
 expect fail machines/soft/a.c '"diff/diff.h"'
@@ -51,6 +53,7 @@ expect fail ports/threads/a.c '"diff/diff.h"'
 expect fail src/mm/a.c '"diff/diff.h"'
 expect pass diff/play/a.c '"diff/diff.h"'
 expect pass diff/play/a.c '"explore/lang/scenario.h"'
+expect pass diff/host/a.c '"explore/raw/raw.h"'
 expect pass diff/play/a.c '"faultline/mm.h"'
 expect fail diff/play/a.c '"explore/exec/exec.h"'
 expect fail diff/play/a.c '"vma/vma.h"'

@@ -55,14 +55,14 @@ static int64_t do_fork(unsigned process)
 	long pid;
 
 	/* Whoever forks, the zygote is the parent: so nobody need be waited for. */
-	pid = fl_kern_clone(CLONE_FILES | CLONE_PARENT | SIGCHLD, stack, lead, process);
+	pid = fl_raw_clone(CLONE_FILES | CLONE_PARENT | SIGCHLD, stack, lead, process);
 	return pid < 0 ? pid : 0;
 }
 
 static int64_t do_syscall(struct fl_kern_order *o)
 {
-	return fl_kern_call(o->nr, (long)o->arg[0], (long)o->arg[1], (long)o->arg[2], (long)o->arg[3], (long)o->arg[4],
-			    (long)o->arg[5]);
+	return fl_raw_call(o->nr, (long)o->arg[0], (long)o->arg[1], (long)o->arg[2], (long)o->arg[3], (long)o->arg[4],
+			   (long)o->arg[5]);
 }
 
 #define POPULATE_READ 22 /* MADV_POPULATE_READ */
@@ -75,13 +75,13 @@ static void populate_code(void)
 {
 	const struct fl_kern_board *b = board();
 
-	FL_KERN_CALL3(SYS_madvise, b->code, b->code_end - b->code, POPULATE_READ);
+	FL_RAW_CALL3(SYS_madvise, b->code, b->code_end - b->code, POPULATE_READ);
 }
 
 /* mlockall(2) brings in all that is mapped: what is ours is there before. */
 static void populate(void)
 {
-	FL_KERN_CALL3(SYS_madvise, FL_DIFF_SCRATCH, FL_KERN_AREA_SIZE, POPULATE_READ);
+	FL_RAW_CALL3(SYS_madvise, FL_DIFF_SCRATCH, FL_KERN_AREA_SIZE, POPULATE_READ);
 	populate_code();
 }
 
@@ -104,7 +104,7 @@ static void prepare(struct fl_kern_slot *slot, unsigned actor)
 		populate();
 	if (!o->brk)
 		return;
-	heap_end = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);
+	heap_end = (uint64_t)FL_RAW_CALL1(SYS_brk, 0);
 	for (unsigned i = 0; i < 6; i++)
 		if (o->brk & 1u << i)
 			o->arg[i] += heap_end;
@@ -118,9 +118,9 @@ static void move_descriptor(struct fl_kern_slot *slot)
 	if (slot->ret < 0)
 		return;
 	/* An earlier one stays open, but can be named no more. */
-	FL_KERN_CALL3(SYS_fcntl, to, F_DUPFD_CLOEXEC, FL_KERN_LOST_FD);
-	FL_KERN_CALL3(SYS_dup3, slot->ret, to, O_CLOEXEC);
-	FL_KERN_CALL1(SYS_close, slot->ret);
+	FL_RAW_CALL3(SYS_fcntl, to, F_DUPFD_CLOEXEC, FL_KERN_LOST_FD);
+	FL_RAW_CALL3(SYS_dup3, slot->ret, to, O_CLOEXEC);
+	FL_RAW_CALL1(SYS_close, slot->ret);
 	slot->ret = 0;
 }
 
@@ -129,7 +129,7 @@ static void perform(struct fl_kern_slot *slot, unsigned actor)
 	struct rusage before, after;
 
 	prepare(slot, actor);
-	FL_KERN_CALL2(SYS_getrusage, RUSAGE_THREAD, &before);
+	FL_RAW_CALL2(SYS_getrusage, RUSAGE_THREAD, &before);
 	if (slot->order.kind == FL_CALL_SYSCALL)
 		slot->ret = do_syscall(&slot->order);
 	else if (slot->order.kind == FL_CALL_FORK)
@@ -138,7 +138,7 @@ static void perform(struct fl_kern_slot *slot, unsigned actor)
 		slot->ret = fl_kern_fill(slot->order.arg[0], slot->order.arg[1], slot->order.value, slot->order.arg[2]);
 	else
 		fl_kern_access(slot, actor);
-	FL_KERN_CALL2(SYS_getrusage, RUSAGE_THREAD, &after);
+	FL_RAW_CALL2(SYS_getrusage, RUSAGE_THREAD, &after);
 	slot->minor = (uint64_t)(after.ru_minflt - before.ru_minflt);
 	slot->major = (uint64_t)(after.ru_majflt - before.ru_majflt);
 	if (slot->order.opens)
@@ -154,7 +154,7 @@ static _Noreturn void leave(struct fl_kern_slot *slot, uint32_t posted)
 	atomic_store(&slot->ended, posted);
 	ring();
 	for (;;)
-		FL_KERN_CALL1(SYS_exit, 0);
+		FL_RAW_CALL1(SYS_exit, 0);
 }
 
 /* An actor, to its end. */
@@ -174,7 +174,7 @@ static void live(uint64_t actor)
 	touch(fl_diff_scratch((unsigned)actor));
 	fl_kern_signal_stack((unsigned)actor);
 	atomic_store(&slot->pid, atomic_load(&f->pid));
-	atomic_store(&slot->tid, (int32_t)FL_KERN_CALL0(SYS_gettid));
+	atomic_store(&slot->tid, (int32_t)FL_RAW_CALL0(SYS_gettid));
 	if (atomic_fetch_sub(&f->unready, 1) == 1)
 		ring();
 	for (;;) {
@@ -198,8 +198,8 @@ static void drop_capabilities(void)
 	h.pid = 0;
 	d[0].effective = d[0].permitted = d[0].inheritable = 0;
 	d[1].effective = d[1].permitted = d[1].inheritable = 0;
-	FL_KERN_CALL5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	FL_KERN_CALL2(SYS_capset, &h, d);
+	FL_RAW_CALL5(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	FL_RAW_CALL2(SYS_capset, &h, d);
 }
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -212,15 +212,15 @@ static void lead(uint64_t process)
 	populate_code();
 	if (!process && board()->unprivileged)
 		drop_capabilities();
-	FL_KERN_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-	if (FL_KERN_CALL0(SYS_getppid) != board()->zygote_pid)
-		FL_KERN_CALL1(SYS_exit_group, 0);
-	atomic_store(&f->pid, (int32_t)FL_KERN_CALL0(SYS_getpid));
+	FL_RAW_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	if (FL_RAW_CALL0(SYS_getppid) != board()->zygote_pid)
+		FL_RAW_CALL1(SYS_exit_group, 0);
+	atomic_store(&f->pid, (int32_t)FL_RAW_CALL0(SYS_getpid));
 	for (unsigned a = 0; a < FL_DIFF_ACTORS; a++) {
 		if (a == f->leader || !(f->members & 1u << a))
 			continue;
 		/* One that is missing is not ready for ever; the worker says so when it has waited long enough. */
-		fl_kern_clone(THREAD_FLAGS, fl_kern_stack(a) + FL_KERN_STACK, live, a);
+		fl_raw_clone(THREAD_FLAGS, fl_kern_stack(a) + FL_KERN_STACK, live, a);
 	}
 	live(f->leader);
 }
@@ -242,17 +242,17 @@ static void clear_layout(uint64_t heap)
 	m.auxv = 0;
 	m.auxv_size = 0;
 	m.exe_fd = UINT32_MAX;
-	FL_KERN_CALL5(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &m, sizeof m, 0);
+	FL_RAW_CALL5(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &m, sizeof m, 0);
 }
 
 /* Where the kernel puts a page that may lie anywhere, or near hint. 0: nowhere. */
 static uint64_t place_page(uint64_t hint)
 {
-	long at = FL_KERN_CALL6(SYS_mmap, hint, FL_DIFF_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long at = FL_RAW_CALL6(SYS_mmap, hint, FL_DIFF_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (at < 0 && at > -4096)
 		return 0;
-	FL_KERN_CALL2(SYS_munmap, at, FL_DIFF_PAGE);
+	FL_RAW_CALL2(SYS_munmap, at, FL_DIFF_PAGE);
 	return (uint64_t)at;
 }
 
@@ -267,7 +267,7 @@ _Noreturn static void serve(void)
 		while (atomic_load(&b->requested) == done)
 			fl_kern_wait(&b->requested, done, 0);
 		done = atomic_load(&b->requested);
-		pid = fl_kern_clone(SIGCHLD, fl_kern_stack(b->family[0].leader) + FL_KERN_STACK, lead, 0);
+		pid = fl_raw_clone(SIGCHLD, fl_kern_stack(b->family[0].leader) + FL_KERN_STACK, lead, 0);
 		if (pid < 0) {
 			atomic_store(&b->error, (int32_t)pid);
 			ring();
@@ -279,16 +279,16 @@ _Noreturn void fl_kern_zygote(const struct fl_kern_drop *drop, uint64_t drops, u
 {
 	struct fl_kern_board *b = board();
 
-	FL_KERN_CALL1(SYS_brk, heap);
+	FL_RAW_CALL1(SYS_brk, heap);
 	for (uint64_t i = 0; i < drops; i++)
-		FL_KERN_CALL2(SYS_munmap, drop[i].start, drop[i].end - drop[i].start);
+		FL_RAW_CALL2(SYS_munmap, drop[i].start, drop[i].end - drop[i].start);
 	/* A compiler's stack protector reads here. */
-	FL_KERN_CALL2(SYS_arch_prctl, SET_THREAD_POINTER, FL_DIFF_SCRATCH + FL_KERN_AREA_THREAD_POINTER);
+	FL_RAW_CALL2(SYS_arch_prctl, SET_THREAD_POINTER, FL_DIFF_SCRATCH + FL_KERN_AREA_THREAD_POINTER);
 	clear_layout(heap);
-	b->heap = (uint64_t)FL_KERN_CALL1(SYS_brk, 0);
+	b->heap = (uint64_t)FL_RAW_CALL1(SYS_brk, 0);
 	b->top = place_page(0) + FL_DIFF_PAGE;
 	b->low = place_page(FL_DIFF_PAGE);
-	b->zygote_pid = (int32_t)FL_KERN_CALL0(SYS_getpid);
+	b->zygote_pid = (int32_t)FL_RAW_CALL0(SYS_getpid);
 	atomic_store(&b->error, (int32_t)fl_kern_handlers());
 	atomic_store(&b->zygote, 1);
 	fl_kern_wake(&b->zygote);

@@ -20,20 +20,20 @@ static void set_limit(unsigned which, uint64_t soft, uint64_t hard)
 
 	r.rlim_cur = soft;
 	r.rlim_max = hard;
-	FL_KERN_CALL2(SYS_setrlimit, which, &r);
+	FL_RAW_CALL2(SYS_setrlimit, which, &r);
 }
 
 static long map_pages(uint64_t at, uint64_t pages)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-	long ret = FL_KERN_CALL6(SYS_mmap, at, pages * FL_DIFF_PAGE, PROT_NONE, flags, -1, 0);
+	long ret = FL_RAW_CALL6(SYS_mmap, at, pages * FL_DIFF_PAGE, PROT_NONE, flags, -1, 0);
 
 	if (ret != (long)at)
 		return ret;
 	/* mlockall(2) may have said that all that is to come is locked. */
-	FL_KERN_CALL2(SYS_munlock, at, pages * FL_DIFF_PAGE);
+	FL_RAW_CALL2(SYS_munlock, at, pages * FL_DIFF_PAGE);
 	for (uint64_t i = 1; i < pages; i += 2) {
-		ret = FL_KERN_CALL3(SYS_mprotect, at + i * FL_DIFF_PAGE, FL_DIFF_PAGE, PROT_READ);
+		ret = FL_RAW_CALL3(SYS_mprotect, at + i * FL_DIFF_PAGE, FL_DIFF_PAGE, PROT_READ);
 		if (ret)
 			return ret;
 	}
@@ -45,11 +45,11 @@ long fl_kern_fill(uint64_t lo, uint64_t hi, uint64_t maps, uint64_t before)
 	struct rlimit as, locked;
 	long ret = 0;
 
-	FL_KERN_CALL2(SYS_getrlimit, RLIMIT_AS, &as);
-	FL_KERN_CALL2(SYS_getrlimit, RLIMIT_MEMLOCK, &locked);
+	FL_RAW_CALL2(SYS_getrlimit, RLIMIT_AS, &as);
+	FL_RAW_CALL2(SYS_getrlimit, RLIMIT_MEMLOCK, &locked);
 	set_limit(RLIMIT_AS, as.rlim_max, as.rlim_max);
 	set_limit(RLIMIT_MEMLOCK, locked.rlim_max, locked.rlim_max);
-	FL_KERN_CALL2(SYS_munmap, lo, hi - lo);
+	FL_RAW_CALL2(SYS_munmap, lo, hi - lo);
 	if (maps)
 		ret = map_pages(lo, maps);
 	if (as.rlim_cur != RLIM_INFINITY)

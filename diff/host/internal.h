@@ -20,10 +20,10 @@
 #define FL_DIFF_HOST_INTERNAL_H
 
 #include <stdatomic.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
 
 #include "diff/diff.h"
+#include "explore/raw/raw.h"
 #include "faultline/compiler.h"
 
 #define FL_KERN_UFFD_FD 100    /* userfaultfd N is moved to descriptor 100 + N, away from what EVENT_FORK gives */
@@ -65,9 +65,7 @@ struct fl_kern_slot {
 	int32_t code;
 	uint32_t interrupted;
 	uint64_t minor, major;
-	/* of a fetch that is under way: where to go back to, and what is fetched */
-	uint64_t fetch_sp, fetch_at;
-	uint32_t fetch_traps;
+	struct fl_raw_fetch fetch;
 };
 
 struct fl_kern_family {
@@ -123,39 +121,16 @@ static inline uint64_t fl_kern_stack(unsigned actor)
 	return FL_DIFF_SCRATCH + FL_KERN_AREA_STACKS + actor * FL_KERN_STACK;
 }
 
-/* A system call, without libc's errno. */
-static inline long fl_kern_call(long nr, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-#define FL_KERN_CALL0(nr) fl_kern_call(nr, 0, 0, 0, 0, 0, 0)
-#define FL_KERN_CALL1(nr, a) fl_kern_call(nr, (long)(a), 0, 0, 0, 0, 0)
-#define FL_KERN_CALL2(nr, a, b) fl_kern_call(nr, (long)(a), (long)(b), 0, 0, 0, 0)
-#define FL_KERN_CALL3(nr, a, b, c) fl_kern_call(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define FL_KERN_CALL4(nr, a, b, c, d) fl_kern_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define FL_KERN_CALL5(nr, a, b, c, d, e) fl_kern_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
-#define FL_KERN_CALL6(nr, a, b, c, d, e, f) \
-	fl_kern_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
-
 /* Waits while *word is seen; nanoseconds 0: for ever. */
 static inline long fl_kern_wait(_Atomic(uint32_t) *word, uint32_t seen, int64_t nanoseconds)
 {
 	int64_t t[2] = {nanoseconds / 1000000000, nanoseconds % 1000000000};
 
-	return FL_KERN_CALL4(SYS_futex, word, 0, seen, nanoseconds ? t : NULL);
+	return FL_RAW_CALL4(SYS_futex, word, 0, seen, nanoseconds ? t : NULL);
 }
 static inline void fl_kern_wake(_Atomic(uint32_t) *word)
 {
-	FL_KERN_CALL3(SYS_futex, word, 1, INT32_MAX);
+	FL_RAW_CALL3(SYS_futex, word, 1, INT32_MAX);
 }
 
 #pragma GCC visibility push(hidden)
@@ -169,8 +144,6 @@ long fl_kern_handlers(void);
 long fl_kern_signal_stack(unsigned actor);
 /* fill.c: as many mappings in [lo, hi) as wanted, where there are so many now. 0 or -errno */
 long fl_kern_fill(uint64_t lo, uint64_t hi, uint64_t maps, uint64_t before);
-/* Clone with this stack; there fn(arg) is called, which never returns. flags: as clone(2). */
-long fl_kern_clone(unsigned long flags, uint64_t stack, void (*fn)(uint64_t), uint64_t arg);
 /* Go on with fl_kern_zygote on this stack. */
 _Noreturn void fl_kern_enter(const struct fl_kern_drop *drop, uint64_t drops, uint64_t heap, uint64_t stack);
 

@@ -3,11 +3,7 @@
  * Accesses to memory by a thread itself, and by the kernel for it; and the signal handlers that turn a fault into a
  * value.
  *
- * Each access is a function of a few instructions in 16 bytes; the access is its second instruction, at byte 2. Nothing is
- * on its stack but the return address, so a handler can leave it.
- *
- * fetch executes one instruction, whatever lies there, with the trap flag set and every register at scratch memory. When
- * anything but the fetch itself goes wrong the fetch has gone well.
+ * fetch executes one instruction, whatever lies there. When anything but the fetch itself goes wrong the fetch has gone well.
  *
  * No locks: a struct fl_host_self belongs to its thread.
  */
@@ -15,54 +11,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include "explore/host/internal.h"
-
-struct access {
-	uint64_t value, fault;
-};
-
-extern const char fl_host_access_begin[], fl_host_access_end[], fl_host_fetch_back[];
-struct access fl_host_load1(uint64_t at), fl_host_load2(uint64_t at), fl_host_load4(uint64_t at),
-	fl_host_load8(uint64_t at);
-struct access fl_host_store1(uint64_t at, uint64_t v), fl_host_store2(uint64_t at, uint64_t v),
-	fl_host_store4(uint64_t at, uint64_t v), fl_host_store8(uint64_t at, uint64_t v);
-struct access fl_host_add4(uint64_t at, uint64_t v), fl_host_add8(uint64_t at, uint64_t v);
-int64_t fl_host_fetch(uint64_t at, void *scratch, uint64_t *sp);
-
-#define ACCESS(name, text) ".balign 16\n" name ":\n xorl %edx,%edx\n " text "\n ret\n"
-
-__asm__(".pushsection .text\n"
-	".balign 16\n"
-	"fl_host_access_begin:\n"                                         /* */
-	ACCESS("fl_host_load1", "movzbl (%rdi),%eax")                     /* */
-	ACCESS("fl_host_load2", "movzwl (%rdi),%eax")                     /* */
-	ACCESS("fl_host_load4", "movl (%rdi),%eax")                       /* */
-	ACCESS("fl_host_load8", "movq (%rdi),%rax")                       /* */
-	ACCESS("fl_host_store1", "movb %sil,(%rdi)\n xorl %eax,%eax")     /* */
-	ACCESS("fl_host_store2", "movw %si,(%rdi)\n xorl %eax,%eax")      /* */
-	ACCESS("fl_host_store4", "movl %esi,(%rdi)\n xorl %eax,%eax")     /* */
-	ACCESS("fl_host_store8", "movq %rsi,(%rdi)\n xorl %eax,%eax")     /* */
-	ACCESS("fl_host_add4", "lock xaddl %esi,(%rdi)\n movl %esi,%eax") /* */
-	ACCESS("fl_host_add8", "lock xaddq %rsi,(%rdi)\n movq %rsi,%rax") /* */
-	".balign 16\n"
-	"fl_host_access_end:\n"
-	"fl_host_fetch:\n"
-	" pushq %rbx\n pushq %rbp\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
-	" movq %rsp,(%rdx)\n"
-	" pushq %rdi\n"
-	" pushfq\n"
-	" orl $0x100,(%rsp)\n"
-	" movq %rsi,%rax\n movq %rsi,%rbx\n movq %rsi,%rcx\n movq %rsi,%rdx\n movq %rsi,%rdi\n movq %rsi,%rbp\n"
-	" movq %rsi,%r8\n movq %rsi,%r9\n movq %rsi,%r10\n movq %rsi,%r11\n"
-	" movq %rsi,%r12\n movq %rsi,%r13\n movq %rsi,%r14\n movq %rsi,%r15\n"
-	" popfq\n"
-	" ret\n" /* to what is fetched; the first trap comes before it */
-	"fl_host_fetch_back:\n"
-	" popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbp\n popq %rbx\n"
-	" ret\n"
-	".popsection\n");
 
 /* The coordinator runs setup on a stack of libc's. */
 static struct fl_host_self *outside;
@@ -86,55 +36,26 @@ static int64_t fault_value(int signo, int code)
 	return code == SEGV_ACCERR ? FL_SC_ACCERR : FL_SC_MAPERR;
 }
 
-static bool in_access(uint64_t rip)
-{
-	return rip >= (uint64_t)fl_host_access_begin && rip < (uint64_t)fl_host_access_end;
-}
-
-/* The access ends here, and this is what it returns. */
-static void leave_access(ucontext_t *u, int64_t value)
-{
-	greg_t *r = u->uc_mcontext.gregs;
-
-	r[REG_RAX] = value;
-	r[REG_RDX] = 1;
-	r[REG_RIP] = *(greg_t *)r[REG_RSP];
-	r[REG_RSP] += 8;
-}
-
-static void leave_fetch(struct fl_host_self *self, ucontext_t *u, int64_t value)
-{
-	greg_t *r = u->uc_mcontext.gregs;
-
-	r[REG_RAX] = value;
-	r[REG_RIP] = (greg_t)(uint64_t)fl_host_fetch_back;
-	r[REG_RSP] = (greg_t)self->fetch_sp;
-	r[REG_EFL] = 0x202;
-	self->fetch_sp = 0;
-}
-
-#define ERR_FETCH 0x10 /* the page-fault error code's bit for a fetch */
-
 static void on_fault(int signo, siginfo_t *info, void *context)
 {
 	ucontext_t *u = context;
 	greg_t *r = u->uc_mcontext.gregs;
 	struct fl_host_self *self = fl_host_self_of((uint64_t)r[REG_RSP]);
-	bool at_target = self && (uint64_t)r[REG_RIP] == self->fetch_at;
+	bool at_target = self && (uint64_t)r[REG_RIP] == self->fetch.at;
 	bool memory = signo == SIGSEGV || signo == SIGBUS;
 
-	if (memory && in_access((uint64_t)r[REG_RIP])) {
-		leave_access(u, fault_value(signo, info->si_code));
-	} else if (self && self->fetch_sp) {
-		if (signo == SIGTRAP && at_target && !self->fetch_traps++)
+	if (memory && fl_raw_in_access((uint64_t)r[REG_RIP])) {
+		fl_raw_leave_access(u, (uint64_t)fault_value(signo, info->si_code));
+	} else if (self && self->fetch.sp) {
+		if (signo == SIGTRAP && at_target && !self->fetch.traps++)
 			return;
-		if (memory && at_target && (r[REG_ERR] & ERR_FETCH))
-			leave_fetch(self, u, fault_value(signo, info->si_code));
+		if (memory && at_target && (r[REG_ERR] & FL_RAW_ERR_FETCH))
+			fl_raw_leave_fetch(u, &self->fetch, (uint64_t)fault_value(signo, info->si_code));
 		else
-			leave_fetch(self, u, 0);
+			fl_raw_leave_fetch(u, &self->fetch, 0);
 	} else {
 		fl_host_fail("a signal that no statement explains; this is a bug of the host executor", signo);
-		FL_HOST_CALL1(SYS_exit_group, FL_HOST_EXIT_ERROR);
+		FL_RAW_CALL1(SYS_exit_group, FL_HOST_EXIT_ERROR);
 	}
 }
 
@@ -150,10 +71,10 @@ static void on_signal(int signo, siginfo_t *info, void *context)
 	/* A run's last signal may come late. */
 	if (!self || (signo == SIGUSR2 && !atomic_load(&fl_host_world.board->abort)))
 		return;
-	if (in_access(rip) && rip % 16 == 2)
-		leave_access(u, FL_SC_INTERRUPTED);
-	else if (self->fetch_sp && rip == self->fetch_at)
-		leave_fetch(self, u, FL_SC_INTERRUPTED);
+	if (fl_raw_in_access(rip) && rip % 16 == 0)
+		fl_raw_leave_access(u, (uint64_t)FL_SC_INTERRUPTED);
+	else if (self->fetch.sp && rip == self->fetch.at)
+		fl_raw_leave_fetch(u, &self->fetch, (uint64_t)FL_SC_INTERRUPTED);
 }
 
 int fl_host_handlers(void)
@@ -181,10 +102,8 @@ int fl_host_handlers(void)
 
 static int64_t do_fetch(struct fl_host_self *self, uint64_t at)
 {
-	self->fetch_at = at;
-	self->fetch_traps = 0;
 	/* Instructions may look 128 bytes to either side of what a register holds. */
-	return fl_host_fetch(at, self->scratch + sizeof self->scratch / 2, &self->fetch_sp);
+	return (int64_t)fl_raw_fetch(&self->fetch, at, self->scratch + sizeof self->scratch / 2);
 }
 
 int64_t fl_host_access(struct fl_host_self *self, const struct fl_sc_statement *st, uint64_t value)
@@ -195,27 +114,27 @@ int64_t fl_host_access(struct fl_host_self *self, const struct fl_sc_statement *
 	case FL_SC_LOAD:
 		switch (st->size) {
 		case 1:
-			return (int64_t)fl_host_load1(at).value;
+			return (int64_t)fl_raw_load1(at);
 		case 2:
-			return (int64_t)fl_host_load2(at).value;
+			return (int64_t)fl_raw_load2(at);
 		case 4:
-			return (int64_t)fl_host_load4(at).value;
+			return (int64_t)fl_raw_load4(at);
 		default:
-			return (int64_t)fl_host_load8(at).value;
+			return (int64_t)fl_raw_load8(at);
 		}
 	case FL_SC_STORE:
 		switch (st->size) {
 		case 1:
-			return (int64_t)fl_host_store1(at, value).value;
+			return (int64_t)fl_raw_store1(at, value);
 		case 2:
-			return (int64_t)fl_host_store2(at, value).value;
+			return (int64_t)fl_raw_store2(at, value);
 		case 4:
-			return (int64_t)fl_host_store4(at, value).value;
+			return (int64_t)fl_raw_store4(at, value);
 		default:
-			return (int64_t)fl_host_store8(at, value).value;
+			return (int64_t)fl_raw_store8(at, value);
 		}
 	case FL_SC_ADD:
-		return (int64_t)(st->size == 4 ? fl_host_add4(at, value) : fl_host_add8(at, value)).value;
+		return (int64_t)(st->size == 4 ? fl_raw_add4(at, value) : fl_raw_add8(at, value));
 	default:
 		return do_fetch(self, at);
 	}
@@ -225,7 +144,7 @@ static void drain(struct fl_host_self *self)
 {
 	char rest[16];
 
-	while (FL_HOST_CALL3(SYS_read, self->pipe[0], rest, sizeof rest) > 0)
+	while (FL_RAW_CALL3(SYS_read, self->pipe[0], rest, sizeof rest) > 0)
 		;
 }
 
@@ -239,12 +158,12 @@ int64_t fl_host_copies(struct fl_host_self *self, const struct fl_sc_statement *
 
 	drain(self);
 	if (st->op == FL_SC_COPYOUT) {
-		FL_HOST_CALL3(SYS_write, self->pipe[1], &value, size);
-		n = FL_HOST_CALL3(SYS_read, self->pipe[0], at, size);
+		FL_RAW_CALL3(SYS_write, self->pipe[1], &value, size);
+		n = FL_RAW_CALL3(SYS_read, self->pipe[0], at, size);
 	} else {
-		n = FL_HOST_CALL3(SYS_write, self->pipe[1], at, size);
+		n = FL_RAW_CALL3(SYS_write, self->pipe[1], at, size);
 		if (n == (long)size)
-			FL_HOST_CALL3(SYS_read, self->pipe[0], &word, size);
+			FL_RAW_CALL3(SYS_read, self->pipe[0], &word, size);
 	}
 	if (n != (long)size)
 		return n < 0 ? n : -EFAULT;

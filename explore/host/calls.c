@@ -33,12 +33,12 @@ static long backing(unsigned index)
 	if (fd >= 0)
 		return fd;
 	if (m->memory == FL_SC_FILE)
-		fd = FL_HOST_CALL4(SYS_openat, AT_FDCWD, "/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+		fd = FL_RAW_CALL4(SYS_openat, AT_FDCWD, "/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	else
-		fd = FL_HOST_CALL2(SYS_memfd_create, m->name, m->memory == FL_SC_HUGETLB ? 4u : 0u);
+		fd = FL_RAW_CALL2(SYS_memfd_create, m->name, m->memory == FL_SC_HUGETLB ? 4u : 0u);
 	if (fd < 0)
 		return fd;
-	err = FL_HOST_CALL2(SYS_ftruncate, fd, m->pages * FL_HOST_PAGE);
+	err = FL_RAW_CALL2(SYS_ftruncate, fd, m->pages * FL_HOST_PAGE);
 	if (err)
 		return err;
 	fl_host_world.memory_fd[index] = (int)fd;
@@ -67,7 +67,7 @@ static int64_t do_mmap(const struct fl_sc_statement *st)
 		if (fd < 0)
 			return fd;
 	}
-	got = FL_HOST_CALL6(SYS_mmap, at, bytes, prot, flags, fd, fd < 0 ? 0 : st->range.offset);
+	got = FL_RAW_CALL6(SYS_mmap, at, bytes, prot, flags, fd, fd < 0 ? 0 : st->range.offset);
 	return got == (long)at ? 0 : got;
 }
 
@@ -81,23 +81,23 @@ static int64_t do_mremap(const struct fl_sc_statement *st)
 
 	if (!st->has_other)
 		flags = 0;
-	got = FL_HOST_CALL5(SYS_mremap, from, bytes, after, flags, to);
+	got = FL_RAW_CALL5(SYS_mremap, from, bytes, after, flags, to);
 	return got == (long)(st->has_other ? to : from) ? 0 : got;
 }
 
 /* Nothing of ours or of libc's uses brk while a scenario runs; the coordinator puts it back. */
 static int64_t do_brk(const struct fl_sc_statement *st)
 {
-	uint64_t now = (uint64_t)FL_HOST_CALL1(SYS_brk, 0);
+	uint64_t now = (uint64_t)FL_RAW_CALL1(SYS_brk, 0);
 	uint64_t want = now + (uint64_t)st->pages * FL_HOST_PAGE;
 
-	return (uint64_t)FL_HOST_CALL1(SYS_brk, want) == want ? 0 : -ENOMEM;
+	return (uint64_t)FL_RAW_CALL1(SYS_brk, want) == want ? 0 : -ENOMEM;
 }
 
 static int64_t do_mincore(const struct fl_sc_statement *st)
 {
 	unsigned char vec = 0;
-	long err = FL_HOST_CALL3(SYS_mincore, fl_host_address(&st->range) & ~(FL_HOST_PAGE - 1), FL_HOST_PAGE, &vec);
+	long err = FL_RAW_CALL3(SYS_mincore, fl_host_address(&st->range) & ~(FL_HOST_PAGE - 1), FL_HOST_PAGE, &vec);
 
 	return err ? err : vec & 1;
 }
@@ -112,17 +112,17 @@ int64_t fl_host_memory_call(struct fl_host_self *self, const struct fl_sc_statem
 	case FL_SC_MMAP:
 		return do_mmap(st);
 	case FL_SC_MUNMAP:
-		return FL_HOST_CALL2(SYS_munmap, at, bytes);
+		return FL_RAW_CALL2(SYS_munmap, at, bytes);
 	case FL_SC_MPROTECT:
-		return FL_HOST_CALL3(SYS_mprotect, at, bytes, st->prot);
+		return FL_RAW_CALL3(SYS_mprotect, at, bytes, st->prot);
 	case FL_SC_MADVISE:
-		return FL_HOST_CALL3(SYS_madvise, at, bytes, st->advice);
+		return FL_RAW_CALL3(SYS_madvise, at, bytes, st->advice);
 	case FL_SC_MREMAP:
 		return do_mremap(st);
 	case FL_SC_MLOCK:
-		return FL_HOST_CALL3(SYS_mlock2, at, bytes, st->onfault ? FL_MLOCK_ONFAULT : 0);
+		return FL_RAW_CALL3(SYS_mlock2, at, bytes, st->onfault ? FL_MLOCK_ONFAULT : 0);
 	case FL_SC_MUNLOCK:
-		return FL_HOST_CALL2(SYS_munlock, at, bytes);
+		return FL_RAW_CALL2(SYS_munlock, at, bytes);
 	case FL_SC_MINCORE:
 		return do_mincore(st);
 	default:

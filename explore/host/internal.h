@@ -19,9 +19,9 @@
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
 #include "explore/host/host.h"
+#include "explore/raw/raw.h"
 
 #define FL_HOST_PAGE 4096ul
 #define FL_HOST_WINDOW_PAGES 4096ul
@@ -136,11 +136,9 @@ struct fl_host_self {
 	uint32_t stall; /* statements until the one long delay of a run */
 	int pipe[2];
 	uint64_t *fill;
-	uint32_t seen;     /* the last generation */
-	int32_t cpu;       /* where it runs */
-	uint64_t fetch_sp; /* nonzero: in a fetch; where to go back to */
-	uint64_t fetch_at;
-	uint32_t fetch_traps;
+	uint32_t seen; /* the last generation */
+	int32_t cpu;   /* where it runs */
+	struct fl_raw_fetch fetch;
 	char scratch[512];
 };
 #define FL_HOST_MAGIC 0x5e1fu
@@ -201,29 +199,6 @@ bool fl_host_leaves(const struct fl_scenario *s, unsigned process);
 bool fl_host_awaits(const struct fl_scenario *s);
 FL_PRINTF(1, 2) char *fl_host_text(const char *format, ...);
 
-/* A system call, without libc's errno. */
-static inline long fl_host_call(long nr, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-#define FL_HOST_CALL0(nr) fl_host_call(nr, 0, 0, 0, 0, 0, 0)
-#define FL_HOST_CALL1(nr, a) fl_host_call(nr, (long)(a), 0, 0, 0, 0, 0)
-#define FL_HOST_CALL2(nr, a, b) fl_host_call(nr, (long)(a), (long)(b), 0, 0, 0, 0)
-#define FL_HOST_CALL3(nr, a, b, c) fl_host_call(nr, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define FL_HOST_CALL4(nr, a, b, c, d) fl_host_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
-#define FL_HOST_CALL5(nr, a, b, c, d, e) fl_host_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
-#define FL_HOST_CALL6(nr, a, b, c, d, e, f) \
-	fl_host_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
-
 #define FL_HOST_FUTEX_WAIT 0
 #define FL_HOST_FUTEX_WAKE 1
 
@@ -232,12 +207,12 @@ static inline long fl_host_futex_wait(_Atomic(uint32_t) *word, uint32_t seen, un
 {
 	int64_t t[2] = {(int64_t)(microseconds / 1000000), (int64_t)(microseconds % 1000000) * 1000};
 
-	return FL_HOST_CALL4(SYS_futex, word, FL_HOST_FUTEX_WAIT, seen, microseconds ? t : NULL);
+	return FL_RAW_CALL4(SYS_futex, word, FL_HOST_FUTEX_WAIT, seen, microseconds ? t : NULL);
 }
 
 static inline void fl_host_futex_wake(_Atomic(uint32_t) *word)
 {
-	FL_HOST_CALL3(SYS_futex, word, FL_HOST_FUTEX_WAKE, INT32_MAX);
+	FL_RAW_CALL3(SYS_futex, word, FL_HOST_FUTEX_WAKE, INT32_MAX);
 }
 
 static inline uint64_t fl_host_tsc(void)

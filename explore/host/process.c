@@ -17,30 +17,6 @@
 
 #include "explore/host/internal.h"
 
-long fl_host_clone(unsigned long flags, void *stack, void (*fn)(struct fl_host_self *), struct fl_host_self *arg);
-
-__asm__(".pushsection .text\n"
-	"fl_host_clone:\n"
-	" subq $16,%rsi\n"
-	" movq %rdx,(%rsi)\n"
-	" movq %rcx,8(%rsi)\n"
-	" movl $56,%eax\n" /* clone */
-	" xorl %edx,%edx\n"
-	" xorl %r10d,%r10d\n"
-	" xorl %r8d,%r8d\n"
-	" syscall\n"
-	" testq %rax,%rax\n"
-	" jnz 1f\n"
-	" xorl %ebp,%ebp\n"
-	" popq %rax\n"
-	" popq %rdi\n"
-	" call *%rax\n"
-	" movl $60,%eax\n" /* exit */
-	" xorl %edi,%edi\n"
-	" syscall\n"
-	"1: ret\n"
-	".popsection\n");
-
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 
 static struct fl_host_self *self_at(unsigned slot)
@@ -48,11 +24,11 @@ static struct fl_host_self *self_at(unsigned slot)
 	return (struct fl_host_self *)(fl_host_world.stacks + slot * FL_HOST_STACK);
 }
 
-static long start_thread(unsigned thread, void (*fn)(struct fl_host_self *))
+static long start_thread(unsigned thread, void (*fn)(uint64_t self))
 {
-	struct fl_host_self *self = self_at(thread);
+	uint64_t self = (uint64_t)self_at(thread);
 
-	return fl_host_clone(THREAD_FLAGS, (char *)self + FL_HOST_STACK, fn, self);
+	return fl_raw_clone(THREAD_FLAGS, self + FL_HOST_STACK, fn, self);
 }
 
 static void init_self(unsigned slot, unsigned thread, unsigned process)
@@ -68,8 +44,9 @@ static void init_self(unsigned slot, unsigned thread, unsigned process)
 
 #define IDLE_CYCLES 100000u /* a thread looks so long for the next run before it sleeps */
 
-static void pooled(struct fl_host_self *self)
+static void pooled(uint64_t arg)
 {
+	struct fl_host_self *self = (struct fl_host_self *)arg;
 	struct fl_host_board *b = fl_host_world.board;
 
 	for (;;) {
@@ -117,15 +94,16 @@ void fl_host_setup(void)
 }
 
 /* A thread that lives for one run. */
-static void once(struct fl_host_self *self)
+static void once(uint64_t arg)
 {
+	struct fl_host_self *self = (struct fl_host_self *)arg;
 	struct fl_host_board *b = fl_host_world.board;
 	_Atomic(uint32_t) *left = self->process ? &fl_host_world.process[self->process - 1].threads : &b->main_left;
 
 	fl_host_thread(self);
 	/* Where a thread says `exit`, the last to end takes the address space with it. */
 	if (fl_host_leaves(fl_host_world.s, self->process) && atomic_fetch_sub(left, 1) == 1)
-		FL_HOST_CALL1(SYS_exit_group, 0);
+		FL_RAW_CALL1(SYS_exit_group, 0);
 }
 
 static void start_threads(unsigned process)
@@ -135,7 +113,7 @@ static void start_threads(unsigned process)
 	for (unsigned t = 0; t < s->threads; t++) {
 		if (s->thread[t].process != process)
 			continue;
-		atomic_store(&fl_host_world.board->slot[t].pid, (int32_t)FL_HOST_CALL0(SYS_getpid));
+		atomic_store(&fl_host_world.board->slot[t].pid, (int32_t)FL_RAW_CALL0(SYS_getpid));
 		if (start_thread(t, once) < 0)
 			fl_host_fail("clone cannot make a thread", 0);
 	}
@@ -147,9 +125,9 @@ _Noreturn static void lead(unsigned process)
 	struct fl_host_board *b = fl_host_world.board;
 	_Atomic(uint32_t) never = 0;
 
-	FL_HOST_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-	if (FL_HOST_CALL0(SYS_getppid) != atomic_load(&b->worker_pid))
-		FL_HOST_CALL1(SYS_exit_group, 0);
+	FL_RAW_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	if (FL_RAW_CALL0(SYS_getppid) != atomic_load(&b->worker_pid))
+		FL_RAW_CALL1(SYS_exit_group, 0);
 	if (!process)
 		fl_host_setup();
 	if (!process) {
@@ -157,7 +135,7 @@ _Noreturn static void lead(unsigned process)
 		fl_host_futex_wake(&b->open);
 	} else {
 		/* The parent may be killed before it can note this. */
-		atomic_store(&fl_host_world.process[process - 1].pid, (int32_t)FL_HOST_CALL0(SYS_getpid));
+		atomic_store(&fl_host_world.process[process - 1].pid, (int32_t)FL_RAW_CALL0(SYS_getpid));
 		while (!atomic_load(&b->open))
 			fl_host_futex_wait(&b->open, 0, 0);
 	}
@@ -184,7 +162,7 @@ int64_t fl_host_fork(struct fl_host_self *self, const struct fl_sc_statement *st
 	bool again = atomic_load(&p->pid) != 0;
 	/* Whoever forks, the coordinator is the parent: it reaps. */
 	long flags =
-		CLONE_FILES | SIGCHLD | (FL_HOST_CALL0(SYS_getpid) == atomic_load(&b->worker_pid) ? 0 : CLONE_PARENT);
+		CLONE_FILES | SIGCHLD | (FL_RAW_CALL0(SYS_getpid) == atomic_load(&b->worker_pid) ? 0 : CLONE_PARENT);
 	long pid;
 
 	(void)self;
@@ -195,7 +173,7 @@ int64_t fl_host_fork(struct fl_host_self *self, const struct fl_sc_statement *st
 	atomic_store(&p->threads, n);
 	atomic_store(&p->forking, 1);
 	atomic_fetch_add(&b->running, n);
-	pid = FL_HOST_CALL5(SYS_clone, flags, 0, 0, 0, 0);
+	pid = FL_RAW_CALL5(SYS_clone, flags, 0, 0, 0, 0);
 	if (!pid)
 		lead(st->object + 1);
 	if (pid < 0) {
@@ -217,10 +195,10 @@ int64_t fl_host_signal(const struct fl_sc_statement *st)
 	if (process && !atomic_load(&fl_host_world.process[process - 1].pid))
 		return -ESRCH;
 	while (atomic_load(&slot->state) == FL_HOST_UNBORN && !atomic_load(&fl_host_world.board->abort))
-		FL_HOST_CALL0(SYS_sched_yield);
+		FL_RAW_CALL0(SYS_sched_yield);
 	if (atomic_load(&slot->state) != FL_HOST_RUNS)
 		return 0;
-	FL_HOST_CALL3(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1);
+	FL_RAW_CALL3(SYS_tgkill, atomic_load(&slot->pid), atomic_load(&slot->tid), SIGUSR1);
 	return 0;
 }
 
@@ -242,7 +220,7 @@ bool fl_host_process_gone(unsigned process)
 /* A fresh process for the scenario's own; the coordinator is its parent. */
 int fl_host_leader_start(void)
 {
-	long pid = FL_HOST_CALL5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	long pid = FL_RAW_CALL5(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
 	if (!pid)
 		lead(0);

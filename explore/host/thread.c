@@ -64,7 +64,7 @@ static void doze(struct fl_host_self *self, unsigned microseconds)
 	int64_t t[2] = {0, (int64_t)microseconds * 1000};
 
 	atomic_store(&slot->sleeping, 1);
-	FL_HOST_CALL2(SYS_nanosleep, t, NULL);
+	FL_RAW_CALL2(SYS_nanosleep, t, NULL);
 	atomic_store(&slot->sleeping, 0);
 }
 
@@ -92,7 +92,7 @@ static void delay(struct fl_host_self *self)
 		break;
 	case FL_HOST_YIELDS:
 		if (r >> 62 == 0)
-			FL_HOST_CALL0(SYS_sched_yield);
+			FL_RAW_CALL0(SYS_sched_yield);
 		else
 			spin(some_cycles(r, 7));
 		break;
@@ -212,7 +212,7 @@ static int64_t do_await(const struct fl_sc_statement *st)
 		if (atomic_load(&b->abort))
 			return FL_SC_UNSET;
 		if (i < AWAIT_YIELDS) {
-			FL_HOST_CALL0(SYS_sched_yield);
+			FL_RAW_CALL0(SYS_sched_yield);
 			continue;
 		}
 		atomic_fetch_add(&b->awaiting, 1);
@@ -263,7 +263,7 @@ static int64_t do_statement(struct fl_host_self *self, const struct fl_sc_statem
 	case FL_SC_AWAIT:
 		return do_await(st);
 	case FL_SC_YIELD:
-		FL_HOST_CALL0(SYS_sched_yield);
+		FL_RAW_CALL0(SYS_sched_yield);
 		return 0;
 	case FL_SC_CHECK:
 		do_check(st);
@@ -297,7 +297,7 @@ static bool do_block(struct fl_host_self *self, const struct fl_sc_statement *st
 	}
 	for (unsigned i = 0; i < st->times; i++) {
 		if (i && st->op == FL_SC_RETRY)
-			FL_HOST_CALL0(SYS_sched_yield);
+			FL_RAW_CALL0(SYS_sched_yield);
 		if (!fl_host_body(self, st->body, st->bodies))
 			return false;
 		if (st->op == FL_SC_RETRY && !holds(st->condition))
@@ -376,7 +376,7 @@ static void go_to_cpu(struct fl_host_self *self)
 		CPU_ZERO(&set);
 		CPU_SET((size_t)cpu, &set);
 	}
-	FL_HOST_CALL3(SYS_sched_setaffinity, 0, sizeof set, &set);
+	FL_RAW_CALL3(SYS_sched_setaffinity, 0, sizeof set, &set);
 	self->cpu = cpu;
 }
 
@@ -387,7 +387,7 @@ void fl_host_thread(struct fl_host_self *self)
 	const struct fl_sc_thread *t = &fl_host_world.s->thread[self->thread];
 	struct fl_host_slot *slot = &b->slot[self->thread];
 
-	atomic_store(&slot->tid, (int32_t)FL_HOST_CALL0(SYS_gettid));
+	atomic_store(&slot->tid, (int32_t)FL_RAW_CALL0(SYS_gettid));
 	self->random = fl_host_world.options->seed + atomic_load(&b->runs) * 0x100000001b3ul;
 	self->random ^= (self->thread + 1ul) << 56;
 	self->stall = (uint32_t)(fl_host_random(&self->random) % 8);

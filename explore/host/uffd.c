@@ -46,7 +46,7 @@ static long do_register(long fd, const struct fl_sc_statement *st)
 {
 	struct fl_uffdio_register r = {.range = range_of(&st->range), .mode = st->modes};
 
-	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_REGISTER, &r);
+	return FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_REGISTER, &r);
 }
 
 /* Does any statement poll this one, or wait for it, or read it without waiting? */
@@ -79,16 +79,16 @@ static int64_t do_create(const struct fl_sc_statement *st)
 	struct fl_uffdio_api api = {.api = FL_UFFD_API, .features = st->features};
 	long flags =
 		FL_O_CLOEXEC | (wants_nonblock(st) ? FL_O_NONBLOCK : 0) | (st->user_only ? FL_UFFD_USER_MODE_ONLY : 0);
-	long low = FL_HOST_CALL1(SYS_userfaultfd, flags);
+	long low = FL_RAW_CALL1(SYS_userfaultfd, flags);
 	long fd, err;
 
 	if (low < 0)
 		return low;
-	fd = FL_HOST_CALL3(SYS_fcntl, low, F_DUPFD_CLOEXEC, FL_HOST_UFFD_FD);
-	FL_HOST_CALL1(SYS_close, low);
+	fd = FL_RAW_CALL3(SYS_fcntl, low, F_DUPFD_CLOEXEC, FL_HOST_UFFD_FD);
+	FL_RAW_CALL1(SYS_close, low);
 	if (fd < 0)
 		return fd;
-	err = FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_API, &api);
+	err = FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_API, &api);
 	if (!err && st->modes)
 		err = do_register(fd, st);
 	atomic_store(&fl_host_world.nonblock[st->object], st->nonblock);
@@ -110,7 +110,7 @@ static int64_t do_copy(struct fl_host_self *self, long fd, const struct fl_sc_st
 			self->fill[i] = word;
 		c.src = (uint64_t)self->fill;
 	}
-	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_COPY, &c);
+	return FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_COPY, &c);
 }
 
 static int64_t do_move(long fd, const struct fl_sc_statement *st)
@@ -119,7 +119,7 @@ static int64_t do_move(long fd, const struct fl_sc_statement *st)
 
 	m.len = fl_host_bytes(&st->range);
 	m.mode = (st->dontwake ? MOVE_DONTWAKE : 0u) | (st->holes ? MOVE_ALLOW_SRC_HOLES : 0u);
-	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_MOVE, &m);
+	return FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_MOVE, &m);
 }
 
 /* zeropage, continue, poison: a range, a mode and a word that the kernel writes. */
@@ -127,7 +127,7 @@ static int64_t do_fill(long fd, const struct fl_sc_statement *st, uint32_t reque
 {
 	struct fl_uffdio_zeropage z = {.range = range_of(&st->range), .mode = mode};
 
-	return FL_HOST_CALL3(SYS_ioctl, fd, request, &z);
+	return FL_RAW_CALL3(SYS_ioctl, fd, request, &z);
 }
 
 static int64_t do_writeprotect(long fd, const struct fl_sc_statement *st)
@@ -135,14 +135,14 @@ static int64_t do_writeprotect(long fd, const struct fl_sc_statement *st)
 	struct uffdio_writeprotect_call w = {.range = range_of(&st->range)};
 
 	w.mode = (st->modes ? WRITEPROTECT_WP : 0u) | (st->dontwake ? WRITEPROTECT_DONTWAKE : 0u);
-	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_WRITEPROTECT, &w);
+	return FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_WRITEPROTECT, &w);
 }
 
 static int64_t do_range(long fd, const struct fl_sc_statement *st, uint32_t request)
 {
 	struct fl_uffdio_range r = range_of(&st->range);
 
-	return FL_HOST_CALL3(SYS_ioctl, fd, request, &r);
+	return FL_RAW_CALL3(SYS_ioctl, fd, request, &r);
 }
 
 /* Remember a forked process's userfaultfd, so that it is closed after the run. */
@@ -194,7 +194,7 @@ static int64_t poll_for(long fd, int timeout, short *got)
 
 	if (fd < 0)
 		return -EBADF;
-	n = FL_HOST_CALL3(SYS_poll, &p, 1, timeout);
+	n = FL_RAW_CALL3(SYS_poll, &p, 1, timeout);
 	*got = p.revents;
 	if (n < 0)
 		return n == -EINTR ? FL_SC_INTERRUPTED : n;
@@ -209,10 +209,10 @@ static int64_t do_read(long fd, const struct fl_sc_statement *st)
 
 	fl_host_unbind(st->result);
 	for (;;) {
-		n = FL_HOST_CALL3(SYS_read, fd, &m, sizeof m);
+		n = FL_RAW_CALL3(SYS_read, fd, &m, sizeof m);
 		if (n != -EAGAIN || st->nonblock || atomic_load(&fl_host_world.nonblock[st->object]))
 			break;
-		if (FL_HOST_CALL3(SYS_fcntl, fd, F_GETFL, 0) < 0)
+		if (FL_RAW_CALL3(SYS_fcntl, fd, F_GETFL, 0) < 0)
 			return -EBADF;
 		n = poll_for(fd, -1, &got);
 		if (n)
@@ -246,7 +246,7 @@ static int64_t do_close(const struct fl_sc_statement *st)
 {
 	int fd = atomic_exchange(&fl_host_world.uffd[st->object], -1);
 
-	return fd < 0 ? -EBADF : FL_HOST_CALL1(SYS_close, fd);
+	return fd < 0 ? -EBADF : FL_RAW_CALL1(SYS_close, fd);
 }
 
 int64_t fl_host_uffd_call(struct fl_host_self *self, const struct fl_sc_statement *st)
@@ -290,7 +290,7 @@ static long unregister(int fd, uint64_t page, uint64_t pages)
 {
 	struct fl_uffdio_range r = {FL_HOST_BASE + page * FL_HOST_PAGE, pages * FL_HOST_PAGE};
 
-	return FL_HOST_CALL3(SYS_ioctl, fd, FL_UFFDIO_UNREGISTER, &r);
+	return FL_RAW_CALL3(SYS_ioctl, fd, FL_UFFDIO_UNREGISTER, &r);
 }
 
 /* Whoever waits for a page is woken. Where a mapping has been cut up, page by page. */
@@ -318,8 +318,8 @@ void fl_host_uffds_close(void)
 		int fd = atomic_exchange(&fl_host_world.uffd[u], -1);
 
 		if (fd >= 0)
-			FL_HOST_CALL1(SYS_close, fd);
+			FL_RAW_CALL1(SYS_close, fd);
 	}
 	for (uint32_t i = 0; i < n && i < FL_HOST_FDS; i++)
-		FL_HOST_CALL1(SYS_close, atomic_load(&b->fd[i]));
+		FL_RAW_CALL1(SYS_close, atomic_load(&b->fd[i]));
 }

@@ -67,7 +67,7 @@ static void clear(void)
 	}
 	munmap((void *)(FL_HOST_BASE - WINDOW_BELOW * FL_HOST_PAGE),
 	       (FL_HOST_WINDOW_PAGES + WINDOW_BELOW) * FL_HOST_PAGE);
-	FL_HOST_CALL1(SYS_brk, fl_host_world.brk);
+	FL_RAW_CALL1(SYS_brk, fl_host_world.brk);
 }
 
 static void prepare(uint64_t *random)
@@ -208,7 +208,7 @@ static void call_back(void)
 		}
 		for (size_t t = 0; t < s->threads; t++)
 			if (!s->thread[t].process && atomic_load(&b->slot[t].state) == FL_HOST_RUNS)
-				FL_HOST_CALL3(SYS_tgkill, getpid(), atomic_load(&b->slot[t].tid), SIGUSR2);
+				FL_RAW_CALL3(SYS_tgkill, getpid(), atomic_load(&b->slot[t].tid), SIGUSR2);
 		for (unsigned i = 0; i < 8 && !main_done(); i++)
 			usleep(25);
 	}
@@ -244,7 +244,7 @@ _Noreturn void fl_host_worker(void)
 	prctl(PR_SET_TIMERSLACK, 1);
 	atomic_store(&b->worker_pid, (int32_t)getpid());
 	atomic_store(&b->main_pid, fl_host_world.fresh ? 0 : (int32_t)getpid());
-	fl_host_world.brk = (uint64_t)FL_HOST_CALL1(SYS_brk, 0);
+	fl_host_world.brk = (uint64_t)FL_RAW_CALL1(SYS_brk, 0);
 	CPU_ZERO(&fl_host_world.cpus);
 	sched_getaffinity(0, sizeof fl_host_world.cpus, &fl_host_world.cpus);
 	err = fl_host_handlers();
