@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which bytes are the scheduler's choice: those that somebody wrote who was woken together with others, and copies of
- * them. Rules allow what memory holds to differ there, and nowhere else.
+ * them. Rules allow what memory holds to differ there, and nowhere else. And which translations a processor may not know yet.
  *
  * Kept by address, whoever's memory it is: a fork has them at the same place.
  *
@@ -132,4 +132,40 @@ void fl_chance_follow(struct fl_play_own *o, const struct fl_play_actor *who)
 		    fl_lower_address(o->s, &who->st->other, o->results, &from))
 			add_copy(o, from, len, at);
 	}
+}
+
+static bool brings_in_for_writing(const struct fl_play_actor *who, const struct fl_call *c)
+{
+	switch (c->nr) {
+	case FL_NR_MLOCK2:
+		return true;
+	case FL_NR_MADVISE:
+		return c->arg[2] == FL_MADV_POPULATE_WRITE;
+	case FL_NR_MPROTECT: /* of what is locked and becomes writable */
+		return (c->arg[2] & FL_PROT_WRITE) &&
+		       (who->kind == FL_DIFF_KIND_LOCKED || who->kind == FL_DIFF_KIND_MIXED ||
+			who->kind == FL_DIFF_KIND_GAPS);
+	default:
+		return false;
+	}
+}
+
+/*
+ * Bringing pages in for writing, where a fork has left them shared and everybody else has made copies since, makes them writable in
+ * place. Linux tells no processor: one that knows the old translation faults once more, and finds that all is well.
+ */
+void fl_chance_remade(struct fl_play_own *o, const struct fl_play_actor *who)
+{
+	const struct fl_call *c = &who->call[who->at];
+	uint64_t pages = c->arg[1] / FL_DIFF_PAGE + 2;
+
+	if (c->kind == FL_CALL_FORK)
+		o->forked = true;
+	if (!o->forked || c->kind != FL_CALL_SYSCALL)
+		return;
+	if (c->nr == FL_NR_MLOCKALL)
+		pages = FL_DIFF_PAGES;
+	else if (!brings_in_for_writing(who, c))
+		return;
+	o->remade[who->process] += pages < FL_DIFF_PAGES ? pages : FL_DIFF_PAGES;
 }

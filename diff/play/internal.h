@@ -49,6 +49,12 @@ struct fl_play_own {
 	struct {
 		uint64_t start, end;
 	} chance[FL_PLAY_CHANCES];
+	/*
+	 * pages that a call of a process may have made writable in place, after a fork: how often its processor may still know them as
+	 * they were (chance.c)
+	 */
+	bool forked;
+	uint64_t remade[FL_DIFF_PROCESSES];
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;
 	enum fl_diff_kind kind;
@@ -92,6 +98,8 @@ bool fl_fact_before(const struct fl_fact *a, const struct fl_fact *b);
 void fl_chance_written(struct fl_play_own *o, const struct fl_play_actor *who);
 /* A call ended, or sleeps: did it move or copy such bytes? */
 void fl_chance_follow(struct fl_play_own *o, const struct fl_play_actor *who);
+/* A call ended, or sleeps: may it have made pages writable in place? */
+void fl_chance_remade(struct fl_play_own *o, const struct fl_play_actor *who);
 /* Are there any within? */
 bool fl_chance_at(const struct fl_play_own *o, uint64_t at, uint64_t len);
 /* The memory that an access or a system call copies from or to. False: none, or not just that. */

@@ -88,6 +88,8 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 	}
 	o->p.step = o->p.steps = o->p.rule = o->call = 0;
 	o->chances = 0;
+	o->forked = false;
+	memset(o->remade, 0, sizeof(o->remade));
 	o->stirred = false;
 	free(o->p.text);
 	o->p.text = NULL;
@@ -230,6 +232,7 @@ static enum fl_play_verdict do_call(struct fl_play_own *o, unsigned actor, bool 
 	}
 	note_woken(o, who->st);
 	fl_chance_follow(o, who);
+	fl_chance_remade(o, who);
 	bind(o);
 	note(o, actor);
 	fl_facts_answers(o, actor);

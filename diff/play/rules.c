@@ -74,6 +74,16 @@ static bool faults_together(const struct fl_play *p, const struct fl_sc_statemen
 	return fl_fact_group(f) == FL_GROUP_FAULTS && fl_play_seen(p)->actor[f->actor].company;
 }
 
+/* A processor that knows an old translation: the kernel has faults more, and no more than there are such pages. */
+static bool remade_in_place(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
+			    const struct fl_fact *h)
+{
+	const struct fl_play_own *o = fl_play_seen(p);
+
+	(void)st;
+	return e && h && h->value > e->value && h->value - e->value <= o->remade[o->actor[h->actor].process];
+}
+
 static bool written_together(const struct fl_play *p, const struct fl_sc_statement *st, const struct fl_fact *e,
 			     const struct fl_fact *h)
 {
@@ -188,6 +198,16 @@ const struct fl_rule fl_rules[] = {
 		.field = FL_FACT_MAJOR,
 		.applies = faults_together,
 		.reason = "threads that one call has woken: whose fault makes the page is the scheduler's choice",
+	},
+	{
+		.name = "remade-in-place",
+		.op = FL_SC_OPS,
+		.kind = FL_DIFF_KINDS,
+		.field = FL_FACT_MINOR,
+		.applies = remade_in_place,
+		.reason =
+			"populate_write and mlock make a page writable in place that a fork had left shared, and tell no "
+			"processor: one that still knows the old translation faults once more, others do not",
 	},
 	{
 		.name = "two-readers",

@@ -378,6 +378,30 @@ static void test_signal_in_system_call(void **state)
 	assert_int_equal(fake[FL_KERNEL].issued, 4);
 }
 
+/* Only after a fork may a page be made writable in place; and only the kernel has a fault more for it, one for each page. */
+static void test_remade_in_place(void **state)
+{
+	static const char forked[] = "place W pages=16 at=8\nthread main\nthread child in C\n"
+				     "main: fork C\nmain: mlock W\nmain: store W 1\n";
+	struct fl_answer *h;
+
+	(void)state;
+	play_by_true_rules(forked);
+	h = say(FL_KERNEL, 3, 0, FL_ANSWER_DONE, 0);
+	h->minor = 1;
+	check_run(FL_PLAY_RULED);
+	assert_string_equal(fl_rules[play->rule].name, "remade-in-place");
+	h->minor = 20;
+	check_run(FL_PLAY_DIFFER);
+	h->minor = 0;
+	say(FL_ENGINE, 3, 0, FL_ANSWER_DONE, 0)->minor = 1;
+	check_run(FL_PLAY_DIFFER);
+	load("place W pages=16 at=8\nthread main\nmain: mlock W\nmain: munlock W\nmain: store W 1\n");
+	say(FL_ENGINE, 3, 0, FL_ANSWER_DONE, 0)->minor = 0;
+	say(FL_KERNEL, 3, 0, FL_ANSWER_DONE, 0)->minor = 1;
+	check_run(FL_PLAY_DIFFER);
+}
+
 /* The true rules: each has a name of its own and a reason. */
 static void test_table(void **state)
 {
@@ -408,6 +432,7 @@ int main(void)
 		PLAY_TEST(test_two_readers),
 		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
+		PLAY_TEST(test_remade_in_place),
 		PLAY_TEST(test_broken),
 		PLAY_TEST(test_long_program),
 		PLAY_TEST(test_values),
