@@ -4,29 +4,12 @@
 # files, divergences that are made small, saved and replayed, workers that are killed, signals, and users without
 # privilege.
 set -u
-build=$(realpath "$1")
-faultline=$build/faultline
+. "$(dirname "$0")/lib_cli.sh"
 bugs=$build/tests/faultline-diff-bugs
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
 
-fail() {
-	echo "FAIL: $*"
-	failed=1
-}
-
-# expect STATUS TEXT ARGUMENT...: exit status, and TEXT somewhere in what it says
+# expect STATUS TEXT ARGUMENT...
 expect() {
-	local status=$1 text=$2
-	shift 2
-	timeout 120 "$faultline" diff "$@" >out 2>&1 </dev/null
-	local got=$?
-	if [ $got -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" out; }; then
-		fail "diff $* gave $got (want $status, '$text'):"
-		head -20 out
-	fi
+	check 120 "$1" "$2" "$faultline" diff "${@:3}"
 }
 
 if [ ! -x "$build/faultline-diff" ]; then

@@ -4,28 +4,11 @@
 # replay, outcomes, the formatter, explorations that are stopped and go on, the debugger, and the comparison with the kernel.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(realpath "$1")
-faultline=$build/faultline
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
+. "$(dirname "$0")/lib_cli.sh"
 
-fail() {
-	echo "FAIL: $*"
-	failed=1
-}
-
-# expect STATUS TEXT ARGUMENT...: exit status, and TEXT somewhere in what it says
+# expect STATUS TEXT ARGUMENT...
 expect() {
-	local status=$1 text=$2
-	shift 2
-	timeout 60 "$faultline" explore "$@" >out 2>&1 </dev/null
-	local got=$?
-	if [ $got -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" out; }; then
-		fail "explore $* gave $got (want $status, '$text'):"
-		head -20 out
-	fi
+	check 60 "$1" "$2" "$faultline" explore "${@:3}"
 }
 
 cat >good.fl <<'END'

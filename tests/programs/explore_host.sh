@@ -8,29 +8,13 @@
 # Skipped where the kernel grants no userfaultfd (vm.unprivileged_userfaultfd).
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
-faultline=$(realpath "$1")/faultline
-[ -x "$faultline" ] || exit 77
+[ -x "$1/faultline" ] || exit 77
 [ "$(id -u)" = 0 ] || [ "$(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null)" = 1 ] || exit 77
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
+. "$(dirname "$0")/lib_cli.sh"
 
-fail() {
-	echo "FAIL: $*"
-	failed=1
-}
-
-# host STATUS TEXT ARGUMENT...: exit status, and TEXT somewhere in what it says
+# host STATUS TEXT ARGUMENT...
 host() {
-	local status=$1 text=$2
-	shift 2
-	timeout 100 "$faultline" explore --host "$@" >out 2>&1 </dev/null
-	local got=$?
-	if [ $got -ne "$status" ] || ! grep -qF -- "$text" out; then
-		fail "explore --host $* gave $got (want $status, '$text'):"
-		head -20 out
-	fi
+	check 100 "$1" "$2" "$faultline" explore --host "${@:3}"
 }
 
 # Threads; processes; userfaultfds; a thread that waits for ever; a process that ends. What both can do, both do.

@@ -2,23 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The command line: what it refuses, with which status and words; and that reports and traces are what they should be.
 set -u
-faultline=$1/faultline
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failed=0
+. "$(dirname "$0")/lib_cli.sh"
 
-# expect STATUS TEXT COMMAND...: exit status, and TEXT somewhere in what it says
+# expect STATUS TEXT COMMAND...
 expect() {
-	local status=$1 text=$2
-	shift 2
-	timeout 60 "$@" >out 2>&1 </dev/null
-	local got=$?
-	if [ $got -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" out; }; then
-		echo "FAIL: $* gave $got (want $status, '$text'):"
-		head -5 out
-		failed=1
-	fi
+	check 60 "$@"
 }
 
 expect 0 "run an unmodified" "$faultline" --help
