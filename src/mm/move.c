@@ -214,6 +214,23 @@ static int prepare_source(struct fl_remap *r, const struct fl_vma *v, fl_va from
 	return fl_change_prepare(&r->change, v->start, v->end, &rest);
 }
 
+/* Mark the source, and set all aside that the move will need. On an error nothing has changed. */
+static int prepare_both(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_va to)
+{
+	int err;
+
+	fl_store_seq(&v->mark, FL_VMA_BUSY); /* partner: a fault's load under a leaf lock */
+	err = prepare_target(r->mm, from, len, to);
+	if (!err) {
+		err = prepare_source(r, v, from, len);
+		if (err)
+			unprepare_target(r->mm, to, len);
+	}
+	if (err)
+		fl_store_seq(&v->mark, 0);
+	return err;
+}
+
 /*
  * What the kernel does to a target besides moving. Linux puts the target in its place, where it becomes one with
  * neighbours (with what is left of its source, too, if nobody has touched that), before it takes flags away: from a
@@ -331,15 +348,8 @@ int fl_move(struct fl_remap *r, struct fl_vma *v, fl_va from, uint64_t len, fl_v
 	err = fl_change_stock(&target, &r->change);
 	if (err)
 		return err;
-	fl_store_seq(&v->mark, FL_VMA_BUSY); /* partner: a fault's load under a leaf lock */
-	err = prepare_target(mm, from, len, to);
-	if (!err) {
-		err = prepare_source(r, v, from, len);
-		if (err)
-			unprepare_target(mm, to, len);
-	}
+	err = prepare_both(r, v, from, len, to);
 	if (err) {
-		fl_store_seq(&v->mark, 0);
 		fl_change_unstock(&target);
 		return err;
 	}
