@@ -44,3 +44,14 @@ enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, 
 	}
 	return v.start == first.start ? kind_of(&first) : FL_DIFF_KIND_MIXED;
 }
+
+bool fl_engine_side_on_ground(const struct fl_side *engine, uint64_t address, uint64_t len)
+{
+	const struct fl_ground *g = &((const struct fl_engine *)engine)->ground;
+	uint64_t end = address + len < address ? UINT64_MAX : address + len;
+
+	for (size_t i = 0; i < g->foreigns; i++)
+		if (address < g->foreign[i].end && g->foreign[i].start < end)
+			return true;
+	return false;
+}

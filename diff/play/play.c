@@ -322,6 +322,10 @@ static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, 
 	if (!n)
 		return FL_PLAY_AGREE;
 	who->st = st;
+	if (fl_ground_is_meant(o, who)) {
+		who->calls = 0;
+		return FL_PLAY_AGREE;
+	}
 	who->kind = kind_of(o, who, st);
 	fl_facts_begin(o);
 	for (unsigned side = 0; side < FL_SIDES; side++)

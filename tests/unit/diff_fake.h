@@ -164,8 +164,16 @@ enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, 
 {
 	(void)process;
 	assert_ptr_equal(engine, &fake[FL_ENGINE]);
-	assert_true(address >= FL_DIFF_WINDOW && len);
+	assert_true((address >= FL_DIFF_WINDOW || address < FL_DIFF_PAGE) && len);
 	return kind_now;
+}
+
+/* Scratch is what the fake stands on. */
+bool fl_engine_side_on_ground(const struct fl_side *engine, uint64_t address, uint64_t len)
+{
+	assert_ptr_equal(engine, &fake[FL_ENGINE]);
+	return address < fl_diff_scratch(FL_DIFF_ACTORS) &&
+	       (address + len < address || address + len > FL_DIFF_SCRATCH);
 }
 
 static struct {

@@ -303,6 +303,10 @@ static void kinds_are_told(void **state)
 	assert_int_equal(fl_engine_side_kind(side, 0, W + 6 * PAGE, PAGE), FL_DIFF_KIND_PROT_NONE);
 	assert_int_equal(fl_engine_side_kind(side, 0, W + 4 * PAGE, 2 * PAGE), FL_DIFF_KIND_MIXED);
 	assert_int_equal(fl_engine_side_kind(side, 0, UINT64_MAX, 2), FL_DIFF_KIND_OUTSIDE);
+	assert_false(fl_engine_side_on_ground(side, W, PAGE));
+	assert_true(fl_engine_side_on_ground(side, FL_DIFF_SCRATCH - 1, 2));
+	assert_false(fl_engine_side_on_ground(side, FL_DIFF_SCRATCH - 2, 2));
+	assert_true(fl_engine_side_on_ground(side, W, UINT64_MAX));
 	assert_int_equal(fl_engine_side_kind(side, 0, 0x7fffffffe000, 2 * PAGE), FL_DIFF_KIND_OUTSIDE);
 }
 

@@ -378,6 +378,25 @@ static void test_signal_in_system_call(void **state)
 	assert_int_equal(fake[FL_KERNEL].issued, 4);
 }
 
+/* What would change the memory that the kernel's process stands on is done on neither side; what is refused before it comes there is. */
+static void test_ground(void **state)
+{
+	(void)state;
+	load("place W\nthread main\nmain: munmap 0x100000000000\nmain: munmap 0 bytes=0x7ffffffff000\n"
+	     "main: dontneed 0 bytes=0x1ffffffff000\nmain: mprotect 0x100000000000 prot=r\n"
+	     "main: mmap 0x100000001000 prot=rw\nmain: mremap W to 0x100000001000\n"
+	     "main: mlock 0x0ffffffff000 bytes=8192\nmain: munmap W\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_ENGINE].issued, 1);
+	assert_int_equal(fake[FL_KERNEL].issued, 1);
+	assert_int_equal(play->steps, 1);
+	load("place W\nthread main\nmain: munmap 0 bytes=0x800000000000\nmain: dontneed 1 bytes=0x1ffffffff000\n"
+	     "main: dontneed 0 bytes=0xffffffffffffffff\nmain: mprotect W bytes=0x1ffffffff000 prot=r\n"
+	     "main: mmap 0 bytes=0x7ffffffff000 prot=rw hint\nmain: msync 0 bytes=0x7ffffffff000\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_KERNEL].issued, 6);
+}
+
 /* Only after a fork may a page be made writable in place; and only the kernel has a fault more for it, one for each page. */
 static void test_remade_in_place(void **state)
 {
@@ -432,6 +451,7 @@ int main(void)
 		PLAY_TEST(test_two_readers),
 		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
+		PLAY_TEST(test_ground),
 		PLAY_TEST(test_remade_in_place),
 		PLAY_TEST(test_broken),
 		PLAY_TEST(test_long_program),
