@@ -61,6 +61,23 @@ static char *refuse_counts(const struct fl_scenario *s)
 	return NULL;
 }
 
+/* On the running kernel a process is its threads. */
+static char *refuse_empty_process(const struct fl_scenario *s)
+{
+	for (size_t i = 0; i < s->processes; i++) {
+		size_t t = 0;
+
+		while (t < s->threads && s->thread[t].process != i + 1)
+			t++;
+		if (t == s->threads)
+			return refuse(
+				s, &s->process[i].place,
+				"nobody would be in process %s, and nothing could be compared there; say `thread NAME in %s`",
+				s->process[i].name, s->process[i].name);
+	}
+	return NULL;
+}
+
 static char *refuse_map(const struct fl_scenario *s, const struct fl_sc_map *m)
 {
 	static const char *const names[] = {"anon", "shmem", "hugetlb", "file"};
@@ -148,6 +165,8 @@ char *fl_lower_refuse(const struct fl_scenario *s)
 
 	if (!error)
 		error = refuse_counts(s);
+	if (!error)
+		error = refuse_empty_process(s);
 	for (size_t i = 0; !error && i < s->maps; i++)
 		error = refuse_map(s, &s->map[i]);
 	if (!error)
