@@ -173,7 +173,8 @@ struct fl_ground {
 	 * page each. What is there is nobody's to see. Both 0: there is no room, and such a limit is EOPNOTSUPP.
 	 */
 	uint64_t fill_lo, fill_hi;
-	uint64_t most_memlock;      /* RLIMIT_MEMLOCK in bytes, at most: more is not to be had here. 0: any */
+	/* RLIMIT_MEMLOCK and RLIMIT_STACK in bytes, at most: more is not to be had here. 0: any */
+	uint64_t most_memlock, most_stack;
 	bool root;                  /* may do what needs CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_SYS_RAWIO, ... */
 	unsigned unprivileged_uffd; /* vm.unprivileged_userfaultfd */
 	char release[64];           /* uname -r */

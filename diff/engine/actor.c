@@ -130,6 +130,13 @@ static uint64_t limit_bytes(uint64_t base, uint64_t pages)
 	return bytes ? bytes : FL_LIMIT_ZERO;
 }
 
+static uint64_t limit_at_most(uint64_t pages, uint64_t most)
+{
+	uint64_t bytes = limit_bytes(0, pages);
+
+	return most && pages && (!bytes || bytes > most) ? most : bytes;
+}
+
 /*
  * As on the kernel, where the process is filled up with others: here with one that is as long as these. No other limit counts it.
  */
@@ -162,7 +169,7 @@ static int64_t limit_maps(struct fl_engine_actor *a, uint64_t more)
 static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t pages)
 {
 	struct fl_engine_process *p = fl_engine_process(a);
-	uint64_t most = a->e->ground.most_memlock;
+	const struct fl_ground *g = &a->e->ground;
 
 	switch (limit) {
 	case RLIMIT_AS:
@@ -172,12 +179,10 @@ static int64_t do_limit(struct fl_engine_actor *a, unsigned limit, uint64_t page
 		p->data = limit_bytes(fl_load(&p->mm->data_pages), pages);
 		break;
 	case RLIMIT_MEMLOCK:
-		p->memlock = limit_bytes(0, pages);
-		if (most && pages && (!p->memlock || p->memlock > most))
-			p->memlock = most;
+		p->memlock = limit_at_most(pages, g->most_memlock);
 		break;
 	case RLIMIT_STACK:
-		p->stack = limit_bytes(0, pages);
+		p->stack = limit_at_most(pages, g->most_stack);
 		break;
 	case FL_SC_LIMIT_MAPS:
 		return limit_maps(a, pages);

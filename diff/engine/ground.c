@@ -114,11 +114,16 @@ int fl_engine_make_mm(struct fl_engine *e, struct fl_mm **out)
 	return err;
 }
 
-void fl_engine_first_limits(struct fl_engine_process *p)
+static uint64_t at_most(uint64_t limit, uint64_t most)
+{
+	return most && limit > most ? most : limit;
+}
+
+void fl_engine_first_limits(struct fl_engine_process *p, const struct fl_ground *g)
 {
 	p->as = p->data = 0;
-	p->memlock = LIMIT_MEMLOCK;
-	p->stack = LIMIT_STACK;
+	p->memlock = at_most(LIMIT_MEMLOCK, g->most_memlock);
+	p->stack = at_most(LIMIT_STACK, g->most_stack);
 	fl_engine_apply_limits(p);
 }
 

@@ -96,7 +96,7 @@ void fl_engine_break(struct fl_engine *e, const char *format, ...);
 /* ground.c: a new address space like that of a process in which nothing has been done yet. 0 or -errno. */
 int fl_engine_make_mm(struct fl_engine *e, struct fl_mm **out);
 /* The limits that a program begins with; and let the address space go by what they are now. */
-void fl_engine_first_limits(struct fl_engine_process *p);
+void fl_engine_first_limits(struct fl_engine_process *p, const struct fl_ground *g);
 void fl_engine_apply_limits(struct fl_engine_process *p);
 
 /* actor.c */

@@ -75,7 +75,7 @@ static int begin(struct fl_side *side, const struct fl_scenario *s, char **error
 		return tell_broken(e, error);
 	}
 	e->process[0].made = true;
-	fl_engine_first_limits(&e->process[0]);
+	fl_engine_first_limits(&e->process[0], &e->ground);
 	e->running = true;
 	return 0;
 }

@@ -56,16 +56,39 @@ static bool has_capability(unsigned which)
 	return !syscall(SYS_capget, &h, d) && (d[which / 32].effective & 1u << which % 32);
 }
 
+/* The hard limit of all programs; 0: there is none. */
+static uint64_t most_of(const struct fl_kern *k, unsigned which)
+{
+	struct rlimit r;
+
+	return prlimit(k->zygote, which, NULL, &r) || r.rlim_max == RLIM_INFINITY ? 0 : r.rlim_max;
+}
+
+/* Nothing on the engine's side is like it. */
+static int no_limit_of(const struct fl_kern *k, unsigned which, const char *what, char option, char **error)
+{
+	uint64_t most = most_of(k, which);
+
+	if (!most)
+		return 0;
+	return fl_kern_error(
+		error,
+		"the hard limit of %s is %llu KiB, and programs need one that is unlimited: run this where "
+		"'ulimit -H%c' says so",
+		what, (unsigned long long)most / 1024, option);
+}
+
 static int look_at_ground(struct fl_kern *k, char **error)
 {
 	struct fl_ground *g = k->ground;
 	struct utsname name;
 	struct sysinfo info;
-	struct rlimit memlock;
 	char path[64], *text;
 	int fd;
 
 	memset(g, 0, sizeof *g);
+	if (no_limit_of(k, RLIMIT_AS, "address space", 'v', error) || no_limit_of(k, RLIMIT_DATA, "data", 'd', error))
+		return -1;
 	snprintf(path, sizeof path, "/proc/%d/maps", (int)k->zygote);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	text = fd < 0 ? NULL : fl_kern_read_all(k, fd);
@@ -84,8 +107,8 @@ static int look_at_ground(struct fl_kern *k, char **error)
 	g->min_hint = fl_kern_board(k->area)->low < LOW ? fl_kern_board(k->area)->low : g->min_addr;
 	if (!sysinfo(&info))
 		g->memory = (info.totalram + info.totalswap) * info.mem_unit;
-	if (!prlimit(k->zygote, RLIMIT_MEMLOCK, NULL, &memlock) && memlock.rlim_max != RLIM_INFINITY)
-		g->most_memlock = memlock.rlim_max;
+	g->most_memlock = most_of(k, RLIMIT_MEMLOCK);
+	g->most_stack = most_of(k, RLIMIT_STACK);
 	g->max_maps = read_number("/proc/sys/vm/max_map_count", 65530);
 	if (g->mmap_hi < FL_KERN_ADDRESSES - 2 * FILL_AWAY &&
 	    g->max_maps < (FL_KERN_ADDRESSES - 2 * FILL_AWAY - g->mmap_hi) / FL_DIFF_PAGE) {
