@@ -284,6 +284,29 @@ static bool would_spin(const struct fl_play_own *o, const struct fl_sc_statement
 	}
 }
 
+/*
+ * Thread ids are each side's own. In an answer they are told by whose they are, but in the memory under test they would differ for
+ * good: a userfaultfd that may tell them is read into scratch, or on neither side.
+ */
+static bool would_spill_ids(const struct fl_scenario *s, const struct fl_sc_statement *st)
+{
+	bool may = false;
+
+	if (st->op != FL_SC_READ || !st->has_into)
+		return false;
+	for (size_t i = 0; !may && i < s->turns; i++) {
+		const struct fl_sc_turn *t = &s->turn[i];
+		const struct fl_sc_statement *by = &s->thread[t->thread].body[t->statement];
+
+		may = by->object == st->object &&
+		      (by->op == FL_SC_IOCTL || (by->op == FL_SC_API && (by->features & FL_UFFD_FEATURE_THREAD_ID)));
+	}
+	for (size_t i = 0; !may && i < s->setups; i++)
+		may = s->setup[i].op == FL_SC_UFFD && s->setup[i].object == st->object &&
+		      (s->setup[i].features & FL_UFFD_FEATURE_THREAD_ID);
+	return may;
+}
+
 static enum fl_diff_kind kind_of(struct fl_play_own *o, const struct fl_play_actor *who,
 				 const struct fl_sc_statement *st)
 {
@@ -313,7 +336,7 @@ static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, 
 	char *error;
 	int n;
 
-	if (!is_idle(who) || would_spin(o, st))
+	if (!is_idle(who) || would_spin(o, st) || would_spill_ids(o->s, st))
 		return FL_PLAY_AGREE;
 	n = fl_lower(o->s, st, actor, o->results, who->call, &error);
 	if (n < 0)
@@ -382,7 +405,8 @@ static enum fl_play_verdict begin(struct fl_play_own *o, unsigned *begun)
 	for (*begun = 0; *begun < FL_SIDES; ++*begun) {
 		struct fl_side *x = o->side[*begun];
 
-		if (x->ops->begin(x, o->s, &error))
+		o->p.unbegun = x->ops->begin(x, o->s, &error) != 0;
+		if (o->p.unbegun)
 			return broken(o, x->ops->name, error);
 	}
 	return FL_PLAY_AGREE;

@@ -397,6 +397,16 @@ static void test_ground(void **state)
 	assert_int_equal(fake[FL_KERNEL].issued, 6);
 }
 
+/* A userfaultfd that tells thread ids is not read into the memory under test; another may be. */
+static void test_thread_ids(void **state)
+{
+	(void)state;
+	load("place W\nthread main\nmain: open U\nmain: api U features=thread_id\nmain: open V\nmain: api V\n"
+	     "main: read U into=W\nmain: read U\nmain: read V into=W\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(play->steps, 6);
+}
+
 /* Only after a fork may a page be made writable in place; and only the kernel has a fault more for it, one for each page. */
 static void test_remade_in_place(void **state)
 {
@@ -452,6 +462,7 @@ int main(void)
 		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
 		PLAY_TEST(test_ground),
+		PLAY_TEST(test_thread_ids),
 		PLAY_TEST(test_remade_in_place),
 		PLAY_TEST(test_broken),
 		PLAY_TEST(test_long_program),
