@@ -59,6 +59,10 @@ void fl_diff_warn_of_release(const char *release)
 
 static int do_what_is_asked(const struct fl_diff_settings *t)
 {
+	const struct sigaction action = {.sa_handler = on_stop};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	if (t->check_ground)
 		return fl_diff_check_ground();
 	if (!t->print)
@@ -70,16 +74,12 @@ static int do_what_is_asked(const struct fl_diff_settings *t)
 
 int main(int argc, char **argv)
 {
-	const struct sigaction action = {.sa_handler = on_stop};
 	struct fl_diff_settings t;
 	int status;
 
 	fl_host_side_settle(argv);
-	if (!fl_diff_settings_parse(&t, argc, argv, &status))
-		return status;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	status = do_what_is_asked(&t);
+	if (fl_diff_settings_parse(&t, argc, argv, &status))
+		status = do_what_is_asked(&t);
 	if (fflush(stdout) || ferror(stdout))
 		status = fl_diff_say("standard output could not be written whole");
 	if (fl_diff_stop_asked) {
