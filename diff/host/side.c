@@ -157,6 +157,24 @@ static void stay_on_one_cpu(void)
 	sched_setaffinity(0, sizeof set, &set);
 }
 
+/* Of this process too: it has files of all processes of a program open. */
+static int have_descriptors(char **error)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= FL_KERN_DESCRIPTORS)
+		return 0;
+	if (r.rlim_max >= FL_KERN_DESCRIPTORS) {
+		r.rlim_cur = FL_KERN_DESCRIPTORS;
+		if (!setrlimit(RLIMIT_NOFILE, &r))
+			return 0;
+	}
+	return fl_kern_error(error,
+			     "the hard limit of open files is %llu, and programs need %d: run this where 'ulimit -Hn' "
+			     "says at least that",
+			     (unsigned long long)r.rlim_max, FL_KERN_DESCRIPTORS);
+}
+
 static bool is_alive(struct fl_side *side, unsigned process)
 {
 	const struct fl_kern *k = fl_kern_of(side);
@@ -229,7 +247,8 @@ struct fl_side *fl_host_side_new(struct fl_ground *ground, char **error)
 	if (!k)
 		return NULL;
 	stay_on_one_cpu();
-	if (make_carriers(k, error) || fl_kern_zygote_start(k, error) || look_at_ground(k, error)) {
+	if (have_descriptors(error) || make_carriers(k, error) || fl_kern_zygote_start(k, error) ||
+	    look_at_ground(k, error)) {
 		free_side(&k->side);
 		return NULL;
 	}
