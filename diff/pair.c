@@ -92,7 +92,7 @@ void fl_pair_play(struct fl_pair *pair, const char *path, const char *text, bool
 		o->signature = fl_play_signature(pair->play, o->s);
 		break;
 	case FL_PLAY_BROKEN:
-		o->kind = FL_OUTCOME_BROKEN;
+		o->kind = pair->play->unbegun ? FL_OUTCOME_CANNOT : FL_OUTCOME_BROKEN;
 		o->text = pair->play->text;
 		pair->play->text = NULL;
 		o->signature = signature_of("broke down", o->text ? o->text : "out of memory");
@@ -104,7 +104,7 @@ void fl_pair_play(struct fl_pair *pair, const char *path, const char *text, bool
 
 void fl_pair_report(const struct fl_pair *pair, const struct fl_outcome *o, FILE *f)
 {
-	if (o->kind == FL_OUTCOME_BROKEN || o->kind == FL_OUTCOME_REFUSED)
+	if (o->kind == FL_OUTCOME_BROKEN || o->kind == FL_OUTCOME_REFUSED || o->kind == FL_OUTCOME_CANNOT)
 		fprintf(f, "%s\n", o->text ? o->text : "out of memory");
 	else
 		fl_report_play(pair->play, o->s, f);

@@ -82,6 +82,7 @@ struct fl_play {
 	unsigned steps; /* statements that were done */
 	unsigned rule;  /* the last rule that applied */
 	char *text;     /* BROKEN: how. To free */
+	bool unbegun;   /* BROKEN: a side could not even begin, which is not the program's fault */
 };
 /* NULL: no memory. The sides stay the caller's. */
 struct fl_play *fl_play_new(struct fl_side *engine, struct fl_side *host);

@@ -131,7 +131,8 @@ static void serve(int fd)
 			fl_pair_play(pair, path, text, flags & FL_PLAYER_STEPS, &o);
 		else
 			o.text = strdup(error ? error : "out of memory");
-		if (pair && (flags & FL_PLAYER_ANSWERS || (flags & FL_PLAYER_REPORT && o.kind == FL_OUTCOME_DIFFER))) {
+		if (pair && o.kind != FL_OUTCOME_CANNOT &&
+		    (flags & FL_PLAYER_ANSWERS || (flags & FL_PLAYER_REPORT && o.kind == FL_OUTCOME_DIFFER))) {
 			char *report = report_of(pair, &o);
 
 			free(o.text);
@@ -140,7 +141,8 @@ static void serve(int fd)
 		h = (struct head){.kind = (uint32_t)o.kind, .steps = o.steps, .rule = o.rule};
 		if (!send_message(fd, &h, o.signature, o.text))
 			_exit(1);
-		if (o.kind == FL_OUTCOME_BROKEN) {
+		if (o.kind == FL_OUTCOME_BROKEN || (pair && o.kind == FL_OUTCOME_CANNOT)) {
+			error = NULL;
 			fl_pair_free(pair);
 			pair = fl_pair_new(&error);
 		}

@@ -37,7 +37,7 @@ struct fl_outcome {
 	unsigned steps, rule;
 	/* DIFFER, BROKEN, REFUSED: what says that two are the same one. NULL: out of memory */
 	char *signature;
-	/* Of a pair: BROKEN, REFUSED: how. Of a player: that, or, if it was asked for, the report */
+	/* Of a pair: BROKEN, REFUSED, CANNOT: how. Of a player: that, or, if it was asked for, the report */
 	char *text;
 	struct fl_scenario *s; /* of a pair */
 };
@@ -48,7 +48,7 @@ static inline bool fl_outcome_is_bad(const struct fl_outcome *o)
 	return o->kind == FL_OUTCOME_DIFFER || o->kind == FL_OUTCOME_BROKEN || o->kind == FL_OUTCOME_REFUSED;
 }
 
-/* path: for messages. After BROKEN the pair is of no more use. */
+/* path: for messages. After BROKEN and CANNOT the pair is of no more use. */
 void fl_pair_play(struct fl_pair *pair, const char *path, const char *text, bool every_step, struct fl_outcome *o);
 /* What is to be read about it. */
 void fl_pair_report(const struct fl_pair *pair, const struct fl_outcome *o, FILE *f);

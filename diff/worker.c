@@ -73,13 +73,18 @@ static void tell(struct fl_slot *slot, const struct fl_pair *pair, const struct 
 		nanosleep(&moment, NULL);
 }
 
-/* One program. False: it has to begin anew. */
-static bool play(struct fl_board *b, struct fl_slot *slot, struct fl_pair *pair)
+/* One program. 0, or how the worker ends: FL_DIFF_EXIT_DIFFER: it has to begin anew. */
+static int play(struct fl_board *b, struct fl_slot *slot, struct fl_pair *pair)
 {
 	struct fl_outcome o;
-	bool fine;
+	int status;
 
 	fl_pair_play(pair, "program", slot->found.text, false, &o);
+	if (o.kind == FL_OUTCOME_CANNOT) {
+		status = fl_diff_say("%s", o.text ? o.text : "out of memory");
+		fl_outcome_free(&o);
+		return status;
+	}
 	atomic_fetch_add(&slot->programs, 1);
 	atomic_fetch_add(&slot->statements, o.steps);
 	if (o.kind == FL_OUTCOME_RULED)
@@ -91,9 +96,9 @@ static bool play(struct fl_board *b, struct fl_slot *slot, struct fl_pair *pair)
 		if (o.signature && fl_board_is_new(b, o.signature))
 			tell(slot, pair, &o);
 	}
-	fine = o.kind != FL_OUTCOME_BROKEN;
+	status = o.kind == FL_OUTCOME_BROKEN ? FL_DIFF_EXIT_DIFFER : 0;
 	fl_outcome_free(&o);
-	return fine;
+	return status;
 }
 
 /* The next number, and its text on the board. False: there is no other; or *status says that there is no memory for it. */
@@ -140,10 +145,9 @@ int fl_worker_run(const struct fl_diff_settings *t, struct fl_board *b, unsigned
 			status = FL_DIFF_EXIT_CANNOT;
 			break;
 		}
-		if (!play(b, slot, pair)) {
-			status = FL_DIFF_EXIT_DIFFER;
+		status = play(b, slot, pair);
+		if (status)
 			break;
-		}
 	}
 	fl_pair_free(pair);
 	return status;

@@ -8,6 +8,7 @@
  * No locks: an actor owns its slot while a call is posted there; a family is written by the worker before its first thread
  * begins.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -56,6 +57,8 @@ static int64_t do_fork(unsigned process)
 
 	/* Whoever forks, the zygote is the parent: so nobody need be waited for. */
 	pid = fl_raw_clone(CLONE_FILES | CLONE_PARENT | SIGCHLD, stack, lead, process);
+	if (pid == -EAGAIN)
+		atomic_store(&board()->error, -EAGAIN); /* the machine's limit, and no answer of the program's */
 	return pid < 0 ? pid : 0;
 }
 
@@ -208,6 +211,7 @@ static void drop_capabilities(void)
 static void lead(uint64_t process)
 {
 	struct fl_kern_family *f = &board()->family[process];
+	long tid;
 
 	populate_code();
 	if (!process && board()->unprivileged)
@@ -219,8 +223,12 @@ static void lead(uint64_t process)
 	for (unsigned a = 0; a < FL_DIFF_ACTORS; a++) {
 		if (a == f->leader || !(f->members & 1u << a))
 			continue;
-		/* One that is missing is not ready for ever; the worker says so when it has waited long enough. */
-		fl_raw_clone(THREAD_FLAGS, fl_kern_stack(a) + FL_KERN_STACK, live, a);
+		/* One that is missing is not ready for ever: the worker is told. */
+		tid = fl_raw_clone(THREAD_FLAGS, fl_kern_stack(a) + FL_KERN_STACK, live, a);
+		if (tid < 0) {
+			atomic_store(&board()->error, (int32_t)tid);
+			ring();
+		}
 	}
 	live(f->leader);
 }

@@ -29,6 +29,7 @@
 #define FL_KERN_UFFD_FD 100    /* userfaultfd N is moved to descriptor 100 + N, away from what EVENT_FORK gives */
 #define FL_KERN_CARRIER_FD 200 /* carrier of actor N: 200 + N */
 #define FL_KERN_LOST_FD 300    /* from here on: userfaultfds whose number was given to another */
+#define FL_KERN_DESCRIPTORS 512 /* there must be so many numbers */
 #define FL_KERN_CARRIER_SIZE FL_DIFF_SCRATCH_SIZE
 #define FL_KERN_STACK 32768ul
 /* An actor's stack, from its lowest address: signal stack, a page that a fetched instruction may use, stack. */
@@ -84,7 +85,7 @@ struct fl_kern_board {
 	_Atomic(uint32_t) bell;      /* futex: changes when an actor has ended a call, or is ready */
 	_Atomic(uint32_t) requested; /* futex: worlds that the worker wants */
 	_Atomic(uint32_t) zygote;    /* futex: set when the zygote is ready */
-	_Atomic(int32_t) error;      /* of the zygote: -errno of the last fork */
+	_Atomic(int32_t) error;      /* -errno of a fork, or of a thread's beginning, that the machine did not allow */
 	int32_t zygote_pid;
 	uint32_t unprivileged;
 	/* what the zygote found out: start of the heap, end of where the kernel chooses, where a low hint is raised to */
@@ -213,6 +214,9 @@ void fl_kern_end(struct fl_side *side);
 /* All actors of it wait for calls: look at it from now on. */
 int fl_kern_process_born(struct fl_kern *k, unsigned process, char **error);
 bool fl_kern_process_died(struct fl_kern *k, unsigned process);
+
+/* A process or thread could not be made. -1 */
+int fl_kern_cannot_fork(struct fl_kern *k, char **error);
 
 /* issue.c */
 int fl_kern_issue(struct fl_side *side, const struct fl_call *c, enum fl_answer_state expect, char **error);

@@ -310,7 +310,8 @@ static int unexpected_death(struct fl_kern *k, unsigned process, char **error)
 			"the process that executes the program got signal %u (address 0x%llx, code at 0x%llx), "
 			"which no call explains; did the program unmap what it stands on?",
 			signo, (unsigned long long)b->death_address, (unsigned long long)b->death_at);
-	return fl_kern_error(error, "the process that executes the program was killed, and not by the program");
+	return fl_kern_error(error, "the process that executes the program was killed, and by no call of it; did the "
+				    "program unmap what it stands on, or did somebody else kill it?");
 }
 
 /* Its first threads wait for calls: it is looked at from now on. -1: error. */
@@ -329,6 +330,8 @@ static int processes_are_quiet(struct fl_kern *k, bool lightly, char **error)
 {
 	int quiet = 1;
 
+	if (atomic_load(&fl_kern_board(k->area)->error))
+		return fl_kern_cannot_fork(k, error);
 	for (unsigned i = 0; i < k->processes; i++) {
 		struct fl_kern_process *p = &k->process[i];
 		int born = p->made && !p->born ? bear(k, i, error) : 1;

@@ -122,6 +122,15 @@ bool fl_kern_process_died(struct fl_kern *k, unsigned process)
 	return p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents;
 }
 
+int fl_kern_cannot_fork(struct fl_kern *k, char **error)
+{
+	int err = -atomic_load(&fl_kern_board(k->area)->error);
+
+	return fl_kern_error(error, "cannot fork a process or a thread for a program: %s%s", strerror(err),
+			     err == EAGAIN ? "; more must be allowed (ulimit -u, pids.max), or fewer run (--jobs 1)"
+					   : "");
+}
+
 /* A first thread that is killed while it is young is seen by its parent alone, which is not us. */
 static int wait_until_ready(struct fl_kern *k, char **error)
 {
@@ -134,8 +143,7 @@ static int wait_until_ready(struct fl_kern *k, char **error)
 		if (!atomic_load(&b->family[0].unready))
 			return 0;
 		if (atomic_load(&b->error))
-			return fl_kern_error(error, "cannot fork a process for a program: %s",
-					     strerror(-atomic_load(&b->error)));
+			return fl_kern_cannot_fork(k, error);
 		if (fl_kern_now() - start > BEGIN_SECONDS)
 			return fl_kern_error(error, "a process for a program did not begin within %.0f s",
 					     BEGIN_SECONDS);
