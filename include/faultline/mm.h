@@ -57,7 +57,10 @@ const struct fl_profile *fl_profile_find(unsigned major, unsigned minor);
 /* Has the engine been held against exactly this release? If not (or p is NULL), the profile holds what is written about it, no more. */
 bool fl_profile_tested(const struct fl_profile *p, unsigned major, unsigned minor);
 
-/* As a limit: 0 bytes, where 0 means that there is no limit. */
+/*
+ * As a limit: 0 bytes, where 0 means that there is no limit. As on Linux, limit_data of 0 bytes binds the heap alone, and with
+ * limit_memlock of 0 bytes who may not lock without limit may not lock at all (-FL_EPERM).
+ */
 #define FL_LIMIT_ZERO (UINT64_MAX - 1)
 
 struct fl_mm_config {
@@ -90,7 +93,10 @@ void fl_mm_put(struct fl_mm *mm);
  * at any time.
  */
 void fl_mm_set_limits(struct fl_mm *mm, uint64_t as, uint64_t data, uint64_t memlock, uint64_t stack);
-/* sysctl(8)'s part, for this address space alone: at most so many mappings from the next call on; 0: 65530. As above. */
+/*
+ * sysctl(8)'s part, for this address space alone: at most so many mappings from the next call on; 0: 65530. As above. mmap and brk
+ * let one mapping more come, as on Linux.
+ */
 void fl_mm_set_max_maps(struct fl_mm *mm, uint64_t max_maps);
 struct fl_frames *fl_mm_frames(struct fl_mm *mm);
 const struct fl_arch *fl_mm_arch(struct fl_mm *mm);
