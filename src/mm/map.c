@@ -172,23 +172,24 @@ static uint64_t pages_within(struct fl_mm *mm, fl_va start, fl_va end, uint64_t 
 	return fl_pages(mm, bytes);
 }
 
-/* What is there has room to become m, as far as limits and memory go. */
-static bool room_for(struct fl_mm *mm, const struct mapping *m)
+/* What is there, so many pages, has room to become m, as far as limits and memory go. */
+static bool room_for(struct fl_mm *mm, const struct mapping *m, uint64_t there)
 {
-	fl_va end = m->addr + m->len;
-	uint64_t more = m->len - (pages_within(mm, m->addr, end, 0) << fl_mm_shift(mm));
-
-	if (!fl_mm_may_expand(mm, m->vm_flags, more))
+	if (!fl_mm_may_expand(mm, m->vm_flags, m->len - (there << fl_mm_shift(mm))))
 		return false;
 	if (!(m->vm_flags & FL_VM_ACCOUNT))
 		return true;
-	return fl_mm_may_commit(mm, fl_pages(mm, m->len) - pages_within(mm, m->addr, end, FL_VM_ACCOUNT));
+	if (there)
+		there = pages_within(mm, m->addr, m->addr + m->len, FL_VM_ACCOUNT);
+	return fl_mm_may_commit(mm, fl_pages(mm, m->len) - there);
 }
 
 /* Put the mapping where it has been placed, over what may be there. */
 static int put_mapping(struct fl_change *c, struct mapping *m)
 {
 	fl_va end = m->addr + m->len;
+	const uint64_t there = pages_within(c->mm, m->addr, end, 0);
+	const bool hole = there && fl_mm_is_hole(c->mm, m->addr, end);
 	struct fl_vma put = {
 		.start = m->addr,
 		.end = end,
@@ -206,20 +207,20 @@ static int put_mapping(struct fl_change *c, struct mapping *m)
 		return -FL_EAGAIN;
 	if (m->engine && (m->flags & FL_MAP_TYPE) != FL_MAP_PRIVATE)
 		return -FL_EINVAL;
-	if (fl_mm_hole_past_limit(c->mm, m->addr, end))
+	if (hole && !fl_mm_has_maps(c->mm, 1))
 		return -FL_ENOMEM;
-	if (!room_for(c->mm, m)) {
+	if (!room_for(c->mm, m, there)) {
 		/* By now Linux has cut what is there, and leaves it in pieces. */
 		fl_change_split(c, m->addr);
 		fl_change_split(c, end);
 		return -FL_ENOMEM;
 	}
-	c->room = fl_mm_is_hole(c->mm, m->addr, end) ? 1 : 0;
-	fl_change_ask(c, m->vm_flags, fl_pages(c->mm, m->len) - pages_within(c->mm, m->addr, end, 0));
+	c->room = hole ? 1 : 0;
+	fl_change_ask(c, m->vm_flags, fl_pages(c->mm, m->len) - there);
 	if (fl_change_prepare(c, m->addr, end, &put))
 		return (put.flags & FL_VM_LOCKED) && !fl_mm_may_lock(c->mm, c->task, m->len) ? -FL_EAGAIN : -FL_ENOMEM;
 	fl_change_mark(c);
-	if (fl_mm_occupied(c->mm, m->addr, end))
+	if (there)
 		fl_mm_zap(c->mm, c->task, m->addr, end, true);
 	fl_change_commit(c);
 	return 0;

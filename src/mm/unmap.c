@@ -61,7 +61,7 @@ bool fl_mm_is_hole(struct fl_mm *mm, fl_va start, fl_va end)
 
 bool fl_mm_hole_past_limit(struct fl_mm *mm, fl_va start, fl_va end)
 {
-	return fl_mm_is_hole(mm, start, end) && !fl_mm_has_maps(mm, 1);
+	return !fl_mm_has_maps(mm, 1) && fl_mm_is_hole(mm, start, end);
 }
 
 int fl_mm_unmap_locked(struct fl_change *c, fl_va start, fl_va end)
