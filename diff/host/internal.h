@@ -26,9 +26,9 @@
 #include "explore/raw/raw.h"
 #include "faultline/compiler.h"
 
-#define FL_KERN_UFFD_FD 100    /* userfaultfd N is moved to descriptor 100 + N, away from what EVENT_FORK gives */
-#define FL_KERN_CARRIER_FD 200 /* carrier of actor N: 200 + N */
-#define FL_KERN_LOST_FD 300    /* from here on: userfaultfds whose number was given to another */
+#define FL_KERN_UFFD_FD 100     /* userfaultfd N is moved to descriptor 100 + N, away from what EVENT_FORK gives */
+#define FL_KERN_CARRIER_FD 200  /* carrier of actor N: 200 + N */
+#define FL_KERN_LOST_FD 300     /* from here on: userfaultfds whose number was given to another */
 #define FL_KERN_DESCRIPTORS 512 /* there must be so many numbers */
 #define FL_KERN_CARRIER_SIZE FL_DIFF_SCRATCH_SIZE
 #define FL_KERN_STACK 32768ul

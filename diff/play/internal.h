@@ -42,8 +42,8 @@ struct fl_play_own {
 	/* the step under way: its facts begin here, and calls are numbered */
 	size_t begin[FL_SIDES];
 	unsigned call;
-	bool stirred;       /* some call of a userfaultfd may have woken several who went to sleep again */
-	bool together;      /* the last call may have woken several */
+	bool stirred;  /* some call of a userfaultfd may have woken several who went to sleep again */
+	bool together; /* the last call may have woken several */
 	/* pages whose bytes are the scheduler's choice (chance.c) */
 	unsigned chances;
 	struct {

@@ -409,8 +409,9 @@ static void test_refusals(void **state)
 		      "t.fl:3:12: `wait`: a program that is compared is a straight line of calls and accesses");
 	check_refused("map A hugetlb pages=512 at=512\n", "t.fl:1:5: hugetlb memory is not compared yet; anon is");
 	check_refused("map A\nthread t { fork C }\nthread c in C { load A }\n", NULL);
-	check_refused("map A\nthread t { fork C }\n",
-		      "t.fl:2:17: nobody would be in process C, and nothing could be compared there; say `thread NAME in C`");
+	check_refused(
+		"map A\nthread t { fork C }\n",
+		"t.fl:2:17: nobody would be in process C, and nothing could be compared there; say `thread NAME in C`");
 	check_refused("engine only\nmap A\n", "t.fl: it says `engine only`: the running kernel cannot be asked");
 	check_refused("inject alloc=2\nmap A\n",
 		      "t.fl: `inject alloc=2`: the running kernel's allocations do not fail when asked to; "
