@@ -30,9 +30,9 @@ static bool advise(struct fl_gen *g, const struct word *w, enum fl_gen_want want
 static bool drop(struct fl_gen *g)
 {
 	static const struct word words[] = {
-		{"dontneed", FL_GEN_THERE, 0},
-		{"dontneed", FL_GEN_THERE, 0},
-		{"dontneed_locked", FL_GEN_THERE, 0},
+		{"dontneed", FL_GEN_THERE | FL_GEN_FREED, 0},
+		{"dontneed", FL_GEN_THERE | FL_GEN_FREED, 0},
+		{"dontneed_locked", FL_GEN_THERE | FL_GEN_FREED, 0},
 	};
 
 	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 50) ? FL_GEN_FILLED : fl_gen_usual(g));
@@ -40,16 +40,65 @@ static bool drop(struct fl_gen *g)
 
 static bool age(struct fl_gen *g)
 {
-	static const struct word words[] = {{"free", 0, 0}, {"cold", 0, 0}, {"pageout", 0, 0}, {"willneed", 0, 0}};
+	static const struct word words[] = {
+		{"free", 0, FL_GEN_FREED}, {"cold", 0, 0}, {"pageout", FL_GEN_FREED, 0}, {"willneed", 0, 0}};
 
 	return advise(g, &FL_GEN_WORD(g, words), fl_gen_percent(g, 50) ? FL_GEN_FILLED : fl_gen_usual(g));
+}
+
+/* A way to write the page, in some place. */
+static void say_write(struct fl_gen *g, struct fl_gen_span s)
+{
+	static const char *const words[] = {"store", "store", "add", "copyout", "sysread", "populate_write"};
+	static const uint64_t within[] = {0, 8, 2048, 4080};
+	unsigned i = fl_gen_below(g, sizeof(words) / sizeof(words[0]));
+
+	fl_gen_say(g, "%s ", words[i]);
+	if (i == 5) {
+		fl_gen_say_range(g, &s);
+		return;
+	}
+	s.at += (int64_t)FL_GEN_ONE(g, within);
+	s.bytes = 8;
+	fl_gen_say_place(g, &s);
+	fl_gen_say(g, i == 4 ? " fill=%#x bytes=8" : " %#x", 1 + fl_gen_below(g, 0xffff));
+}
+
+/* A page that was given up is written, or not, and then it shows whether it would be taken away. */
+static bool write_given(struct fl_gen *g)
+{
+	struct fl_gen_span s = {.bytes = FL_DIFF_PAGE};
+	unsigned here = fl_gen_here(g);
+	int page;
+
+	if (!fl_gen_find(g, here, FL_GEN_GIVEN, &s.area, &page) || fl_gen_percent(g, 40)) {
+		if (!fl_gen_find(g, here, FL_GEN_FILLED, &s.area, &page))
+			return false;
+		s.at = page * (int64_t)FL_DIFF_PAGE;
+		fl_gen_say(g, "free ");
+		fl_gen_say_range(g, &s);
+		fl_gen_say_next(g);
+	}
+	s.at = page * (int64_t)FL_DIFF_PAGE;
+	if (!fl_gen_percent(g, 15)) {
+		say_write(g, s);
+		if (!fl_gen_touch(g, &s, true, true))
+			return false;
+		if (g->thread[g->self].asleep)
+			return true;
+		fl_gen_say_next(g);
+	}
+	fl_gen_say(g, "pageout ");
+	fl_gen_say_range(g, &s);
+	fl_gen_change(g, here, &s, FL_GEN_FREED, 0);
+	return true;
 }
 
 static bool guard(struct fl_gen *g)
 {
 	static const struct word words[] = {
-		{"guard_install", FL_GEN_THERE, FL_GEN_GUARD},
-		{"guard_install", FL_GEN_THERE, FL_GEN_GUARD},
+		{"guard_install", FL_GEN_THERE | FL_GEN_FREED, FL_GEN_GUARD},
+		{"guard_install", FL_GEN_THERE | FL_GEN_FREED, FL_GEN_GUARD},
 		{"guard_remove", FL_GEN_GUARD, 0},
 	};
 
@@ -118,13 +167,8 @@ static bool unknown(struct fl_gen *g)
 }
 
 static const struct fl_gen_row rows[] = {
-	{5, FL_FOCUS_ADVICE, drop},
-	{3, FL_FOCUS_ADVICE, age},
-	{4, FL_FOCUS_ADVICE, guard},
-	{4, FL_FOCUS_ADVICE, populate},
-	{3, FL_FOCUS_ADVICE | FL_FOCUS_FORK, inherit},
-	{3, FL_FOCUS_ADVICE, mark},
-	{1, FL_FOCUS_ADVICE, refused},
-	{1, FL_FOCUS_ADVICE, unknown},
+	{5, FL_FOCUS_ADVICE, drop},  {3, FL_FOCUS_ADVICE, age},      {1, FL_FOCUS_ADVICE, write_given},
+	{4, FL_FOCUS_ADVICE, guard}, {4, FL_FOCUS_ADVICE, populate}, {3, FL_FOCUS_ADVICE | FL_FOCUS_FORK, inherit},
+	{3, FL_FOCUS_ADVICE, mark},  {1, FL_FOCUS_ADVICE, refused},  {1, FL_FOCUS_ADVICE, unknown},
 };
 const struct fl_gen_family fl_gen_advice = {rows, sizeof(rows) / sizeof(rows[0])};

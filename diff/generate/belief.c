@@ -29,6 +29,8 @@ bool fl_gen_matches(uint16_t page, enum fl_gen_want want)
 		return mapped && page & FL_GEN_UFFD && !(page & FL_GEN_THERE);
 	case FL_GEN_LOCKS:
 		return mapped && page & FL_GEN_LOCKED;
+	case FL_GEN_GIVEN:
+		return mapped && page & FL_GEN_FREED;
 	case FL_GEN_SPECIAL:
 		return mapped && (page & odd || (page & FL_GEN_PROT) != (FL_PROT_READ | FL_PROT_WRITE));
 	default:
@@ -98,6 +100,17 @@ unsigned fl_gen_awake(const struct fl_gen *g)
 	for (unsigned i = 0; i < g->threads; i++)
 		n += !g->thread[i].gone && !g->thread[i].asleep;
 	return n;
+}
+
+unsigned fl_gen_other(const struct fl_gen *g, unsigned process)
+{
+	for (unsigned i = 0; i < g->threads; i++) {
+		const struct fl_gen_thread *t = &g->thread[i];
+
+		if (i != g->self && t->process == process && !t->gone && !t->asleep)
+			return i;
+	}
+	return FL_GEN_THREADS;
 }
 
 /* Whoever reads this userfaultfd, or will, has something to read. */

@@ -35,6 +35,7 @@ enum {
 	FL_GEN_UFFD = 7 << 8,  /* 1 + index, shifted by FL_GEN_UFFD_SHIFT; 0: none */
 	FL_GEN_NOFORK = 1 << 11,
 	FL_GEN_WIPE = 1 << 12,
+	FL_GEN_FREED = 1 << 13, /* advised to be free since it came; written or not */
 };
 #define FL_GEN_UFFD_SHIFT 8
 
@@ -126,6 +127,8 @@ unsigned fl_gen_weighted(struct fl_gen *g, const unsigned *weight, unsigned n);
 /* Text (say.c) */
 /* The statement ends; the same thread's next one begins. */
 void fl_gen_say_next(struct fl_gen *g);
+/* The same, and the next one is this thread's: it is g->self from now on. */
+void fl_gen_say_turn(struct fl_gen *g, unsigned thread);
 FL_PRINTF(2, 3) void fl_gen_say(struct fl_gen *g, const char *format, ...);
 /* The span as a location; as a range, with what the brackets cannot say left to fl_gen_say_bytes, after the arguments. */
 void fl_gen_say_place(struct fl_gen *g, const struct fl_gen_span *s);
@@ -144,6 +147,7 @@ enum fl_gen_want {
 	FL_GEN_WATCHED, /* registered with a userfaultfd */
 	FL_GEN_MISSING, /* the same, and no page there */
 	FL_GEN_LOCKS,   /* locked */
+	FL_GEN_GIVEN,   /* given up: free to be taken away, unless it is written */
 	FL_GEN_SPECIAL, /* locked, guarded, a stack, registered, not inherited, or with odd protection */
 };
 /* What may be done to it to make it a hard case. */
@@ -183,6 +187,8 @@ void fl_gen_wake(struct fl_gen *g, unsigned process, const struct fl_gen_span *s
  * write, kernel: how it is touched.
  */
 bool fl_gen_touch(struct fl_gen *g, const struct fl_gen_span *s, bool write, bool kernel);
+/* A thread of the process that is awake, and not g->self. FL_GEN_THREADS: none. */
+unsigned fl_gen_other(const struct fl_gen *g, unsigned process);
 unsigned fl_gen_awake(const struct fl_gen *g);
 /* A process or a thread that is new. */
 unsigned fl_gen_add_thread(struct fl_gen *g, const char *name, unsigned process);

@@ -81,11 +81,51 @@ static bool unlock_all(struct fl_gen *g)
 	return true;
 }
 
+/* What DONTUNMAP leaves behind is not locked any more, but how much counts as locked? Only a limit that is near shows it. */
+static bool lock_behind(struct fl_gen *g)
+{
+	const int old = 1 + (int)fl_gen_below(g, 4), new = 1 + (int)fl_gen_below(g, 4);
+	unsigned here = fl_gen_here(g), limit;
+	struct fl_gen_span from = {.bytes = fl_gen_bytes(old)}, to = from, last = {.bytes = fl_gen_bytes(new)};
+	int64_t room = g->area[0].pages - 2 * old - new;
+
+	if (g->privileged || room < 3)
+		return false;
+	from.at = (int64_t)fl_gen_bytes(fl_gen_below(g, (unsigned)room - 1));
+	to.at = from.at + (int64_t)from.bytes + (int64_t)FL_DIFF_PAGE;
+	last.at = to.at + (int64_t)to.bytes + (int64_t)FL_DIFF_PAGE;
+	limit = (unsigned)(fl_gen_percent(g, 75) ? 2 * old + new : old + new) + fl_gen_below(g, 3) - 1;
+	fl_gen_say(g, "munlockall");
+	change_all(g, FL_GEN_LOCKED, 0);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "limit memlock %u", limit);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "mmap ");
+	fl_gen_say_range(g, &from);
+	fl_gen_say(g, " prot=rw locked");
+	fl_gen_replace(g, here, &from, FL_GEN_MAPPED | FL_PROT_READ | FL_PROT_WRITE);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "mremap ");
+	fl_gen_say_range(g, &from);
+	fl_gen_say(g, " to ");
+	fl_gen_say_place(g, &to);
+	fl_gen_say(g, " dontunmap");
+	fl_gen_replace(g, here, &to, FL_GEN_MAPPED | FL_PROT_READ | FL_PROT_WRITE | FL_GEN_LOCKED | FL_GEN_THERE);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "mmap ");
+	fl_gen_say_range(g, &last);
+	fl_gen_say(g, " prot=rw");
+	fl_gen_replace(g, here, &last, FL_GEN_MAPPED | FL_PROT_READ | FL_PROT_WRITE);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "mlock ");
+	fl_gen_say_range(g, &last);
+	fl_gen_change(g, here, &last, 0, FL_GEN_LOCKED | FL_GEN_THERE);
+	return true;
+}
+
 static const struct fl_gen_row rows[] = {
-	{5, FL_FOCUS_LOCK, lock},
-	{3, FL_FOCUS_LOCK, unlock},
-	{1, FL_FOCUS_LOCK, lock_all},
-	{1, FL_FOCUS_LOCK, unlock_all},
+	{5, FL_FOCUS_LOCK, lock},        {3, FL_FOCUS_LOCK, unlock},     {1, FL_FOCUS_LOCK, lock_all},
+	{1, FL_FOCUS_LOCK, lock_behind}, {1, FL_FOCUS_LOCK, unlock_all},
 };
 const struct fl_gen_family fl_gen_locks = {rows, sizeof(rows) / sizeof(rows[0])};
 

@@ -52,6 +52,12 @@ void fl_gen_say_next(struct fl_gen *g)
 	fl_gen_say(g, "\n%s: ", g->thread[g->self].name);
 }
 
+void fl_gen_say_turn(struct fl_gen *g, unsigned thread)
+{
+	g->self = thread;
+	fl_gen_say_next(g);
+}
+
 /* Bytes from what the area's name means. */
 static int64_t from_name(const struct fl_gen *g, const struct fl_gen_span *s)
 {

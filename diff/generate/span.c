@@ -54,7 +54,7 @@ enum fl_gen_want fl_gen_usual(struct fl_gen *g)
 /* Do two pages belong to one mapping? */
 static bool same(uint16_t a, uint16_t b)
 {
-	return !((a ^ b) & ~(FL_GEN_THERE | FL_GEN_GUARD));
+	return !((a ^ b) & ~(FL_GEN_THERE | FL_GEN_GUARD | FL_GEN_FREED));
 }
 
 /* What around the page is of its kind: [*first, *end). */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "diff/generate/internal.h"
+#include "diff/generate/uffd.h"
 
 #define PAGE ((int64_t)FL_DIFF_PAGE)
 
@@ -59,20 +60,22 @@ static bool reach_below(struct fl_gen *g)
 	const char *word = FL_GEN_WORD(g, words);
 	struct fl_gen_span s = {.bytes = 8}, grown;
 	uint16_t kind;
+	bool write;
 	int page;
 
 	if (!find_stack(g, &s.area, &page))
 		return false;
 	s.at = page * PAGE - (int64_t)FL_GEN_ONE(g, distances);
 	kind = g->process[fl_gen_here(g)].page[s.area][page];
+	write = !strcmp(word, "store") || !strcmp(word, "copyout");
 	fl_gen_say(g, "%s ", word);
 	fl_gen_say_place(g, &s);
-	if (!strcmp(word, "store") || !strcmp(word, "copyout"))
+	if (write)
 		fl_gen_say(g, " %#x", 1 + fl_gen_below(g, 0xffff));
 	grown = (struct fl_gen_span){.area = s.area, .at = s.at & -PAGE};
 	grown.bytes = (uint64_t)(page * PAGE - grown.at);
 	fl_gen_replace(g, fl_gen_here(g), &grown, kind & (uint16_t)~FL_GEN_THERE);
-	return true;
+	return fl_gen_touch(g, &s, write, word[0] == 'c');
 }
 
 /* The protection of all of it, from a page inside. */
@@ -110,10 +113,91 @@ static bool stand_in_way(struct fl_gen *g)
 	return true;
 }
 
+/* What has no access keeps it away from nothing, at whatever distance; what has, does. */
+static bool grow_towards(struct fl_gen *g)
+{
+	static const uint64_t distances[] = {3, 4, 6, 10, 40, 100, 200, 255, 256, 257};
+	int64_t distance = (int64_t)FL_GEN_ONE(g, distances), above;
+	struct fl_gen_span s = {.bytes = FL_DIFF_PAGE};
+	unsigned here = fl_gen_here(g), kind;
+	int page;
+
+	if (!find_stack(g, &s.area, &page))
+		return false;
+	kind = g->process[here].page[s.area][page];
+	s.at = (page - distance) * PAGE;
+	fl_gen_say(g, "mmap ");
+	fl_gen_say_range(g, &s);
+	fl_gen_say_bytes(g, &s);
+	fl_gen_say_prot(g, fl_gen_percent(g, 75) ? 0 : 1);
+	fl_gen_replace(g, here, &s, FL_GEN_MAPPED);
+	fl_gen_say_next(g);
+	/* One of the pages between the two: the nearest to it, the nearest to the stack, or any. */
+	above = fl_gen_percent(g, 35) ? 1 : 1 + (int64_t)fl_gen_below(g, (unsigned)distance - 1);
+	if (fl_gen_percent(g, 20))
+		above = distance - 1;
+	s.at += above * PAGE;
+	s.bytes = (uint64_t)((distance - above) * PAGE);
+	fl_gen_replace(g, here, &s, (uint16_t)(kind & ~(unsigned)FL_GEN_THERE));
+	s.bytes = 8;
+	if (!fl_gen_touch(g, &s, true, false))
+		return false;
+	fl_gen_say(g, "store ");
+	fl_gen_say_place(g, &s);
+	fl_gen_say(g, " %#x", 1 + fl_gen_below(g, 0xffff));
+	return true;
+}
+
+/* The userfaultfd that watches this process, and makes it wait. FL_GEN_UFFDS: none. */
+static unsigned watcher(const struct fl_gen *g)
+{
+	for (unsigned i = 0; i < FL_GEN_UFFDS; i++) {
+		const struct fl_gen_uffd *u = &g->uffd[i];
+
+		if (u->open && u->ready && !u->sigbus && u->process == fl_gen_here(g))
+			return i;
+	}
+	return FL_GEN_UFFDS;
+}
+
+/* It is watched, and becomes longer: what is new of it is watched as well. */
+static bool grow_watched(struct fl_gen *g)
+{
+	static const uint64_t distances[] = {1, 8, 16, 4088, 4096, 4097, 8192, 20000, 65536};
+	struct fl_gen_span s = {.bytes = FL_DIFF_PAGE};
+	unsigned here = fl_gen_here(g), i = watcher(g), other = fl_gen_other(g, here);
+	bool write = fl_gen_percent(g, 50);
+	int page;
+
+	if (i == FL_GEN_UFFDS || other == FL_GEN_THREADS)
+		return false;
+	if (!find_stack(g, &s.area, &page)) {
+		if (!fl_gen_about(g, FL_FOCUS_STACK) && fl_gen_percent(g, 70))
+			return false;
+		if (!map_stack(g) || !find_stack(g, &s.area, &page))
+			return false;
+		fl_gen_say_next(g);
+	}
+	s.at = page * PAGE;
+	fl_gen_say(g, "register %s missing ", fl_gen_uffd_name(i));
+	fl_gen_say_range(g, &s);
+	fl_gen_change(g, here, &s, FL_GEN_UFFD, (i + 1) << FL_GEN_UFFD_SHIFT);
+	fl_gen_say_turn(g, other);
+	s.at -= (int64_t)FL_GEN_ONE(g, distances);
+	s.bytes = (uint64_t)(page * PAGE - (s.at & -PAGE));
+	fl_gen_replace(g, here, &s, (uint16_t)(FL_GEN_MAPPED | FL_GEN_DOWN | 3 | (i + 1) << FL_GEN_UFFD_SHIFT));
+	s.bytes = 1;
+	if (!fl_gen_touch(g, &s, write, false))
+		return false;
+	fl_gen_say(g, write ? "store " : "load ");
+	fl_gen_say_place(g, &s);
+	fl_gen_say(g, write ? " 0x5a size=1" : " size=1");
+	return true;
+}
+
 static const struct fl_gen_row rows[] = {
-	{2, FL_FOCUS_STACK, map_stack},
-	{3, FL_FOCUS_STACK, reach_below},
-	{1, FL_FOCUS_STACK, protect_all},
-	{1, FL_FOCUS_STACK, stand_in_way},
+	{2, FL_FOCUS_STACK, map_stack},    {3, FL_FOCUS_STACK, reach_below},
+	{1, FL_FOCUS_STACK, protect_all},  {1, FL_FOCUS_STACK, stand_in_way},
+	{1, FL_FOCUS_STACK, grow_towards}, {1, FL_FOCUS_STACK | FL_FOCUS_UFFD, grow_watched},
 };
 const struct fl_gen_family fl_gen_stacks = {rows, sizeof(rows) / sizeof(rows[0])};

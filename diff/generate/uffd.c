@@ -296,10 +296,60 @@ static bool orphan(struct fl_gen *g)
 	return true;
 }
 
+/* One sleeps in what is unmapped then, another beside it; then nothing around them is watched any more. */
+static bool unwatch_holes(struct fl_gen *g)
+{
+	const int pages = 3 + (int)fl_gen_below(g, 5);
+	unsigned i = fl_gen_choose_uffd(g), self = g->self, here = fl_gen_here(g), other;
+	struct fl_gen_span all = {.bytes = fl_gen_bytes(pages)}, hole = {.bytes = FL_DIFF_PAGE}, at;
+
+	if (i == FL_GEN_UFFDS || !g->uffd[i].open || !g->uffd[i].ready || g->uffd[i].sigbus ||
+	    g->uffd[i].process != here || fl_gen_other(g, here) == FL_GEN_THREADS)
+		return false;
+	all.at = (int64_t)fl_gen_bytes(fl_gen_below(g, (unsigned)(g->area[0].pages - pages)));
+	hole.at = all.at + (int64_t)fl_gen_bytes(fl_gen_below(g, (unsigned)pages));
+	fl_gen_say(g, "mmap ");
+	fl_gen_say_range(g, &all);
+	fl_gen_say(g, " prot=rw");
+	fl_gen_say_next(g);
+	fl_gen_say(g, "register %s missing ", names[i]);
+	fl_gen_say_range(g, &all);
+	fl_gen_replace(g, here, &all, (uint16_t)(FL_GEN_MAPPED | 3 | (i + 1) << FL_GEN_UFFD_SHIFT));
+	at = hole;
+	for (unsigned n = 0; n < 2; n++) {
+		g->self = self;
+		other = fl_gen_other(g, here);
+		if (other == FL_GEN_THREADS)
+			break;
+		fl_gen_say_turn(g, other);
+		at.bytes = 8;
+		if (!fl_gen_touch(g, &at, false, false))
+			return false;
+		fl_gen_say(g, "load ");
+		fl_gen_say_place(g, &at);
+		at.at = all.at + (int64_t)fl_gen_bytes(fl_gen_below(g, (unsigned)pages));
+	}
+	g->self = self;
+	fl_gen_say_next(g);
+	fl_gen_say(g, "munmap ");
+	fl_gen_say_range(g, &hole);
+	fl_gen_replace(g, here, &hole, 0);
+	fl_gen_say_next(g);
+	fl_gen_say(g, "unregister %s ", names[i]);
+	fl_gen_say_range(g, &all);
+	fl_gen_change(g, here, &all, FL_GEN_UFFD, 0);
+	for (at = all; at.at < all.at + (int64_t)all.bytes; at.at += (int64_t)FL_DIFF_PAGE) {
+		at.bytes = FL_DIFF_PAGE;
+		if (at.at != hole.at)
+			fl_gen_wake(g, here, &at, i);
+	}
+	return true;
+}
+
 static const struct fl_gen_row rows[] = {
-	{4, FL_FOCUS_UFFD, open_one},  {5, FL_FOCUS_UFFD, handshake}, {6, FL_FOCUS_UFFD, watch},
-	{2, FL_FOCUS_UFFD, unwatch},   {4, FL_FOCUS_UFFD, read_one},  {2, FL_FOCUS_UFFD, poll_one},
-	{1, FL_FOCUS_UFFD, close_one}, {1, FL_FOCUS_UFFD, control},   {1, FL_FOCUS_UFFD, control_made},
-	{2, FL_FOCUS_UFFD, orphan},
+	{4, FL_FOCUS_UFFD, open_one},  {5, FL_FOCUS_UFFD, handshake},     {6, FL_FOCUS_UFFD, watch},
+	{2, FL_FOCUS_UFFD, unwatch},   {4, FL_FOCUS_UFFD, read_one},      {2, FL_FOCUS_UFFD, poll_one},
+	{1, FL_FOCUS_UFFD, close_one}, {1, FL_FOCUS_UFFD, control},       {1, FL_FOCUS_UFFD, control_made},
+	{2, FL_FOCUS_UFFD, orphan},    {1, FL_FOCUS_UFFD, unwatch_holes},
 };
 const struct fl_gen_family fl_gen_uffds = {rows, sizeof(rows) / sizeof(rows[0])};
