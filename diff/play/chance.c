@@ -123,8 +123,9 @@ void fl_chance_follow(struct fl_play_own *o, const struct fl_play_actor *who)
 	if (c->nr == FL_NR_MREMAP && who->state[FL_ENGINE] == FL_ANSWER_DONE) {
 		int64_t ret = o->answer[FL_ENGINE][c->actor].ret;
 
-		if (ret >= 0)
-			add_copy(o, c->arg[0], c->arg[1], (uint64_t)ret);
+		/* To a fixed place some of several mappings may have moved before it failed. */
+		if (ret >= 0 || (c->arg[3] & FL_MREMAP_FIXED))
+			add_copy(o, c->arg[0], c->arg[1], ret >= 0 ? (uint64_t)ret : c->arg[4]);
 	} else if (c->nr == FL_NR_IOCTL && who->st->op == FL_SC_IOCTL) {
 		add(o, 0, UINT64_MAX);
 	} else if (c->nr == FL_NR_IOCTL && who->st->op == FL_SC_COPY && who->st->has_other) {

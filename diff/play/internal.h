@@ -54,6 +54,8 @@ struct fl_play_own {
 	 * they were (chance.c)
 	 */
 	bool forked;
+	/* something was locked; and then something moved with DONTUNMAP */
+	bool locked, left;
 	uint64_t remade[FL_DIFF_PROCESSES];
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */
 	const struct fl_sc_statement *st;

@@ -88,7 +88,7 @@ static bool reset(struct fl_play_own *o, const struct fl_scenario *s)
 	}
 	o->p.step = o->p.steps = o->p.rule = o->call = 0;
 	o->chances = 0;
-	o->forked = false;
+	o->forked = o->locked = o->left = false;
 	memset(o->remade, 0, sizeof(o->remade));
 	o->stirred = false;
 	free(o->p.text);
@@ -307,6 +307,22 @@ static bool would_spill_ids(const struct fl_scenario *s, const struct fl_sc_stat
 	return may;
 }
 
+/*
+ * What DONTUNMAP leaves behind is unlocked, but not its neighbours' pages: Linux goes on to believe that they are locked, until they
+ * are unmapped, and so reclaims none of them. Nothing shows that but pageout, which is done on neither side from then on.
+ */
+static bool would_reclaim_left(struct fl_play_own *o, const struct fl_play_actor *who)
+{
+	const struct fl_call *c = &who->call[0];
+
+	if (c->kind != FL_CALL_SYSCALL)
+		return false;
+	o->locked |= c->nr == FL_NR_MLOCK2 || c->nr == FL_NR_MLOCKALL ||
+		     (c->nr == FL_NR_MMAP && (c->arg[3] & FL_MAP_LOCKED));
+	o->left |= o->locked && c->nr == FL_NR_MREMAP && (c->arg[3] & FL_MREMAP_DONTUNMAP);
+	return o->left && c->nr == FL_NR_MADVISE && c->arg[2] == FL_MADV_PAGEOUT;
+}
+
 static enum fl_diff_kind kind_of(struct fl_play_own *o, const struct fl_play_actor *who,
 				 const struct fl_sc_statement *st)
 {
@@ -345,7 +361,7 @@ static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, 
 	if (!n)
 		return FL_PLAY_AGREE;
 	who->st = st;
-	if (fl_ground_is_meant(o, who)) {
+	if (fl_ground_is_meant(o, who) || would_reclaim_left(o, who)) {
 		who->calls = 0;
 		return FL_PLAY_AGREE;
 	}

@@ -407,6 +407,16 @@ static void test_thread_ids(void **state)
 	assert_int_equal(play->steps, 6);
 }
 
+/* Where DONTUNMAP may have left pages that Linux believes to be locked, nobody asks for them to be reclaimed. */
+static void test_left_locked(void **state)
+{
+	(void)state;
+	load("place W pages=16\nthread main\nmain: pageout W\nmain: mremap W to W[8] dontunmap\nmain: pageout W\n"
+	     "main: mlock W\nmain: pageout W\nmain: mremap W to W[8] dontunmap\nmain: pageout W\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(play->steps, 6);
+}
+
 /* Only after a fork may a page be made writable in place; and only the kernel has a fault more for it, one for each page. */
 static void test_remade_in_place(void **state)
 {
@@ -462,6 +472,7 @@ int main(void)
 		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
 		PLAY_TEST(test_ground),
+		PLAY_TEST(test_left_locked),
 		PLAY_TEST(test_thread_ids),
 		PLAY_TEST(test_remade_in_place),
 		PLAY_TEST(test_broken),
