@@ -23,15 +23,20 @@ enum fl_fact_field {
 	FL_FACT_MAP, /* where: its start; value: its end */
 	FL_FACT_MAP_PROT,
 	FL_FACT_MAP_KIND, /* shared, heap, stack, offset */
+	FL_FACT_MAPS, /* where: FL_FACT_ALL; how many mappings there are, if one side has more than are compared */
 	FL_FACT_ALIVE,
 	FL_FACT_VMFLAGS, /* where: start */
 	FL_FACT_PAGE,    /* where: address; value: bits */
 	FL_FACT_HASH,    /* where: address */
+	FL_FACT_PAGES,   /* as MAPS, of pages of which there is something to be told */
 	FL_FACT_MINOR,   /* faults charged */
 	FL_FACT_MAJOR,
 	FL_FACT_UNREAD,
 	FL_FACT_FIELDS
 };
+
+/* Where facts about all mappings or pages are: after each of them. */
+#define FL_FACT_ALL UINT64_MAX
 
 /* Of MAP_KIND: these, and the offset, which is a multiple of a page. */
 #define FL_MAP_IS_SHARED 1u

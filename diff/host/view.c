@@ -311,7 +311,7 @@ static void look_at_large(struct look *l, uint64_t start, uint64_t end)
 {
 	struct scan_range range[SCAN_RANGES];
 
-	while (start < end && l->n < l->max) {
+	while (start < end) {
 		struct scan s = {.size = sizeof s,
 				 .start = start,
 				 .end = end,

@@ -130,11 +130,13 @@ enum fl_fact_group fl_fact_group(const struct fl_fact *f)
 	case FL_FACT_MAP:
 	case FL_FACT_MAP_PROT:
 	case FL_FACT_MAP_KIND:
+	case FL_FACT_MAPS:
 		return FL_GROUP_MAPS;
 	case FL_FACT_VMFLAGS:
 		return FL_GROUP_FLAGS;
 	case FL_FACT_PAGE:
 	case FL_FACT_HASH:
+	case FL_FACT_PAGES:
 		return FL_GROUP_PAGES;
 	case FL_FACT_MINOR:
 	case FL_FACT_MAJOR:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Facts of mappings, pages, faults and unread messages. Those that are equal on both sides make no facts: there are many, and
- * only what differs is of interest.
+ * only what differs is of interest. Of very many the first ones are compared, and how many there are.
  *
  * No locks: one thread.
  */
@@ -22,11 +22,30 @@ static bool alive_on_both(const struct fl_play_own *o, unsigned process)
 	return alive(o, FL_ENGINE, process) && alive(o, FL_KERNEL, process);
 }
 
-static size_t look(struct fl_play_own *o, unsigned side, unsigned process, enum fl_view what)
+/* n[]: how many of all[] are compared. True: more cannot be, and the sides do not have as many. */
+static bool cut(const size_t all[FL_SIDES], size_t n[FL_SIDES], size_t max)
 {
-	size_t n = o->side[side]->ops->maps(o->side[side], process, what, o->map[side], FL_DIFF_MAPS);
+	bool beyond = false;
 
-	return n < FL_DIFF_MAPS ? n : FL_DIFF_MAPS;
+	for (unsigned side = 0; side < FL_SIDES; side++) {
+		beyond |= all[side] > max;
+		n[side] = all[side] < max ? all[side] : max;
+	}
+	return beyond && all[FL_ENGINE] != all[FL_KERNEL];
+}
+
+static void add_counts(struct fl_play_own *o, unsigned process, enum fl_fact_field field, const size_t all[FL_SIDES])
+{
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		fl_facts_add(o, side, process, field, FL_FACT_ALL, all[side]);
+}
+
+/* As cut(), of the mappings of a process. */
+static bool look(struct fl_play_own *o, unsigned process, enum fl_view what, size_t n[FL_SIDES], size_t all[FL_SIDES])
+{
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		all[side] = o->side[side]->ops->maps(o->side[side], process, what, o->map[side], FL_DIFF_MAPS);
+	return cut(all, n, FL_DIFF_MAPS);
 }
 
 static uint64_t kind_of(const struct fl_seen_map *m)
@@ -85,7 +104,8 @@ void fl_facts_maps(struct fl_play_own *o)
 {
 	for (unsigned process = 0; process < processes(o); process++) {
 		bool e = alive(o, FL_ENGINE, process), h = alive(o, FL_KERNEL, process);
-		size_t engine, kernel;
+		size_t n[FL_SIDES], all[FL_SIDES];
+		bool more;
 
 		if (e != h) {
 			fl_facts_add(o, FL_ENGINE, process, FL_FACT_ALIVE, 0, e);
@@ -93,9 +113,10 @@ void fl_facts_maps(struct fl_play_own *o)
 		}
 		if (!e || !h)
 			continue;
-		engine = look(o, FL_ENGINE, process, FL_VIEW_MAPS);
-		kernel = look(o, FL_KERNEL, process, FL_VIEW_MAPS);
-		walk_maps(o, process, engine, kernel, same_map, add_map);
+		more = look(o, process, FL_VIEW_MAPS, n, all);
+		walk_maps(o, process, n[FL_ENGINE], n[FL_KERNEL], same_map, add_map);
+		if (more)
+			add_counts(o, process, FL_FACT_MAPS, all);
 	}
 }
 
@@ -128,15 +149,16 @@ static void walk_pages(struct fl_play_own *o, unsigned process, size_t engine, s
 
 static void add_pages(struct fl_play_own *o, unsigned process, const size_t *maps)
 {
-	size_t pages[FL_SIDES];
+	size_t n[FL_SIDES], all[FL_SIDES];
+	bool more;
 
-	for (unsigned side = 0; side < FL_SIDES; side++) {
-		pages[side] = o->side[side]->ops->pages(o->side[side], process, o->map[side], maps[side], o->page[side],
-							FL_DIFF_PAGES);
-		if (pages[side] > FL_DIFF_PAGES)
-			pages[side] = FL_DIFF_PAGES;
-	}
-	walk_pages(o, process, pages[FL_ENGINE], pages[FL_KERNEL]);
+	for (unsigned side = 0; side < FL_SIDES; side++)
+		all[side] = o->side[side]->ops->pages(o->side[side], process, o->map[side], maps[side], o->page[side],
+						      FL_DIFF_PAGES);
+	more = cut(all, n, FL_DIFF_PAGES);
+	walk_pages(o, process, n[FL_ENGINE], n[FL_KERNEL]);
+	if (more)
+		add_counts(o, process, FL_FACT_PAGES, all);
 }
 
 static void add_faults(struct fl_play_own *o)
@@ -155,21 +177,19 @@ static void add_faults(struct fl_play_own *o)
 
 void fl_facts_memory(struct fl_play_own *o)
 {
-	size_t maps[FL_SIDES];
+	size_t maps[FL_SIDES], all[FL_SIDES];
 
 	/* Facts of one group stand together: the flags of all processes come before their pages. */
 	for (unsigned process = 0; process < processes(o); process++) {
 		if (!alive_on_both(o, process))
 			continue;
-		maps[FL_ENGINE] = look(o, FL_ENGINE, process, FL_VIEW_FLAGS);
-		maps[FL_KERNEL] = look(o, FL_KERNEL, process, FL_VIEW_FLAGS);
+		look(o, process, FL_VIEW_FLAGS, maps, all);
 		walk_maps(o, process, maps[FL_ENGINE], maps[FL_KERNEL], same_flags, add_flags);
 	}
 	for (unsigned process = 0; process < processes(o); process++) {
 		if (!alive_on_both(o, process))
 			continue;
-		maps[FL_ENGINE] = look(o, FL_ENGINE, process, FL_VIEW_MAPS);
-		maps[FL_KERNEL] = look(o, FL_KERNEL, process, FL_VIEW_MAPS);
+		look(o, process, FL_VIEW_MAPS, maps, all);
 		add_pages(o, process, maps);
 	}
 	add_faults(o);

@@ -224,8 +224,10 @@ static void add_what(struct fl_report_text *t, const struct maker *m, const stru
 	case FL_GROUP_MAPS:
 	case FL_GROUP_FLAGS:
 	case FL_GROUP_PAGES:
-		fl_report_add(t, group == FL_GROUP_FLAGS || f->field == FL_FACT_HASH ? " of " : " ");
-		fl_report_address(t, &m->names, f->where);
+		if (f->where != FL_FACT_ALL) {
+			fl_report_add(t, group == FL_GROUP_FLAGS || f->field == FL_FACT_HASH ? " of " : " ");
+			fl_report_address(t, &m->names, f->where);
+		}
 		if (s->processes)
 			fl_report_add(t, " in %s", fl_report_process(s, f->actor));
 		break;

@@ -70,6 +70,8 @@ static void add_class(struct fl_report_text *t, const struct fl_report_names *na
 			fl_report_add(t, "some");
 		break;
 	case FL_FACT_MAP:
+	case FL_FACT_MAPS:
+	case FL_FACT_PAGES:
 	case FL_FACT_MINOR:
 	case FL_FACT_MAJOR:
 	case FL_FACT_UNREAD:

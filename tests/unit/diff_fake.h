@@ -126,8 +126,7 @@ static size_t fake_pages(struct fl_side *side, unsigned process, const struct fl
 	(void)process;
 	(void)m;
 	(void)maps;
-	assert_true(max >= f->pages);
-	memcpy(p, f->many_pages ? f->many_pages : f->page, f->pages * sizeof(*p));
+	memcpy(p, f->many_pages ? f->many_pages : f->page, (f->pages < max ? f->pages : max) * sizeof(*p));
 	return f->pages;
 }
 

@@ -300,6 +300,27 @@ static void test_many_pages(void **state)
 		     "  and 18 more\n");
 }
 
+/* Beyond what is compared one by one they are counted. */
+static void test_too_many_pages(void **state)
+{
+	static struct fl_seen_page pages[FL_DIFF_PAGES];
+
+	(void)state;
+	for (uint64_t i = 0; i < FL_DIFF_PAGES; i++)
+		pages[i] = (struct fl_seen_page){.address = FL_DIFF_WINDOW + i * PAGE, .bits = FL_PAGE_PRESENT};
+	fake[FL_ENGINE].many_pages = fake[FL_KERNEL].many_pages = pages;
+	fake[FL_ENGINE].pages = fake[FL_KERNEL].pages = FL_DIFF_PAGES + 2;
+	load("place V pages=32 at=0\n");
+	check_run(FL_PLAY_AGREE);
+	fake[FL_ENGINE].pages--;
+	check_differ(0, FL_FACT_PAGES, "end nothing pages in all: engine less kernel more");
+	check_report("at the end, pages in all: engine 4097, kernel 4098\n"
+		     "\n"
+		     "  engine  kernel\n"
+		     "  at the end\n"
+		     ">  pages in all  4097  4098\n");
+}
+
 static void test_contents(void **state)
 {
 	(void)state;
@@ -346,6 +367,7 @@ int main(void)
 		PLAY_TEST(test_vm_flags),
 		PLAY_TEST(test_pages),
 		PLAY_TEST(test_many_pages),
+		PLAY_TEST(test_too_many_pages),
 		PLAY_TEST(test_contents),
 		PLAY_TEST(test_faults),
 		PLAY_TEST(test_unread),
