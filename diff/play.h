@@ -23,7 +23,7 @@ enum fl_fact_field {
 	FL_FACT_MAP, /* where: its start; value: its end */
 	FL_FACT_MAP_PROT,
 	FL_FACT_MAP_KIND, /* shared, heap, stack, offset */
-	FL_FACT_MAPS, /* where: FL_FACT_ALL; how many mappings there are, if one side has more than are compared */
+	FL_FACT_MAPS,     /* where: FL_FACT_ALL; how many mappings there are, if one side has more than are compared */
 	FL_FACT_ALIVE,
 	FL_FACT_VMFLAGS, /* where: start */
 	FL_FACT_PAGE,    /* where: address; value: bits */
