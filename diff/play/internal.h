@@ -54,7 +54,7 @@ struct fl_play_own {
 	 * they were (chance.c)
 	 */
 	bool forked;
-	/* something was locked; and then something moved with DONTUNMAP */
+	/* something was locked; and then something moved with DONTUNMAP, or a process forked */
 	bool locked, left;
 	uint64_t remade[FL_DIFF_PROCESSES];
 	/* of the difference: the statement to blame (NULL: none), and the kind of memory */

@@ -309,12 +309,15 @@ static bool would_spill_ids(const struct fl_scenario *s, const struct fl_sc_stat
 
 /*
  * What DONTUNMAP leaves behind is unlocked, but not its neighbours' pages: Linux goes on to believe that they are locked, until they
- * are unmapped, and so reclaims none of them. Nothing shows that but pageout, which is done on neither side from then on.
+ * are unmapped, and so reclaims none of them. And pages that a parent has locked are its child's too, whose `free` does nothing to
+ * them. Nothing shows either but pageout, which is done on neither side from then on.
  */
 static bool would_reclaim_left(struct fl_play_own *o, const struct fl_play_actor *who)
 {
 	const struct fl_call *c = &who->call[0];
 
+	if (c->kind == FL_CALL_FORK)
+		o->left |= o->locked;
 	if (c->kind != FL_CALL_SYSCALL)
 		return false;
 	o->locked |= c->nr == FL_NR_MLOCK2 || c->nr == FL_NR_MLOCKALL ||
