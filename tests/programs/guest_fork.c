@@ -79,10 +79,10 @@ static void vforks(void)
 {
 	unsigned char *p = fresh(2);
 	char *argv[] = {(char *)"sh", (char *)"-c", (char *)"exit 5", NULL};
-	int r = 0;
+	volatile int r = 0; /* not in a register that vfork may lose */
 	pid_t pid;
 
-	for (int i = 0; i < 10; i++) {
+	for (volatile int i = 0; i < 10; i++) {
 		pid = vfork();
 		if (!pid) {
 			p[P] = (unsigned char)(i + 1); /* seen by the parent */
