@@ -253,6 +253,8 @@ enum fl_diff_kind fl_engine_side_kind(struct fl_side *engine, unsigned process, 
 const char *fl_diff_kind_name(enum fl_diff_kind kind);
 /* engine/: is any of these bytes on the ground: mapped before the program begins? */
 bool fl_engine_side_on_ground(const struct fl_side *engine, uint64_t address, uint64_t len);
+/* engine/: what is in memory there: zeros where no page is. Nothing is changed by looking. */
+void fl_engine_side_peek(const struct fl_side *engine, unsigned process, uint64_t address, void *to, size_t n);
 
 /*
  * lower/: statement st of actor (its thread's index, or s->threads for setup) becomes calls. results: what the statements so far

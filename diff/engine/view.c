@@ -86,3 +86,18 @@ size_t fl_engine_pages(struct fl_side *side, unsigned process, const struct fl_s
 		(void)fl_tables_for_each(&l.mm->tables, m[i].start, m[i].end, note_table, &l);
 	return l.n;
 }
+
+void fl_engine_side_peek(const struct fl_side *engine, unsigned process, uint64_t address, void *to, size_t n)
+{
+	struct fl_mm *mm = ((const struct fl_engine *)engine)->process[process].mm;
+	struct fl_page_info i = {0};
+	char *bytes = to;
+
+	for (size_t done = 0; done < n; done++) {
+		uint64_t within = (address + done) % FL_DIFF_PAGE;
+
+		if (mm && (!done || !within))
+			fl_mm_pagemap(mm, address + done - within, &i);
+		bytes[done] = i.present && !i.zero ? ((const char *)fl_frame_data(mm->frames, i.pfn))[within] : 0;
+	}
+}

@@ -64,3 +64,19 @@ bool fl_ground_is_meant(const struct fl_play_own *o, const struct fl_play_actor 
 	return (who->st->op == FL_SC_REGISTER || who->st->op == FL_SC_UNREGISTER) &&
 	       fl_lower_range(o->s, who->st, o->results, &at, &len) && all_on_ground(o, at, len, USER_END);
 }
+
+/*
+ * A structure in the memory under test says the range, and it may be any: whether it could be written there before, and what lay
+ * there, is known only now.
+ */
+bool fl_ground_comes(const struct fl_play_own *o, const struct fl_play_actor *who)
+{
+	const struct fl_call *c = &who->call[who->at];
+	struct fl_uffdio_range r;
+
+	if (c->kind != FL_CALL_SYSCALL || c->nr != FL_NR_IOCTL ||
+	    (c->arg[1] != FL_UFFDIO_REGISTER && c->arg[1] != FL_UFFDIO_UNREGISTER) || on_ground(o, c->arg[2], 1))
+		return false;
+	fl_engine_side_peek(o->side[FL_ENGINE], who->process, c->arg[2], &r, sizeof(r));
+	return all_on_ground(o, r.start, r.len, USER_END);
+}

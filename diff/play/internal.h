@@ -104,6 +104,8 @@ void fl_chance_follow(struct fl_play_own *o, const struct fl_play_actor *who);
 void fl_chance_remade(struct fl_play_own *o, const struct fl_play_actor *who);
 /* Would the statement that is to be done next change what the kernel's process stands on (ground.c)? */
 bool fl_ground_is_meant(const struct fl_play_own *o, const struct fl_play_actor *who);
+/* The same of its next call, as far as memory says what that means. */
+bool fl_ground_comes(const struct fl_play_own *o, const struct fl_play_actor *who);
 /* Are there any within? */
 bool fl_chance_at(const struct fl_play_own *o, uint64_t at, uint64_t len);
 /* The memory that an access or a system call copies from or to. False: none, or not just that. */

@@ -372,7 +372,7 @@ static enum fl_play_verdict do_statement(struct fl_play_own *o, unsigned actor, 
 	fl_facts_begin(o);
 	for (unsigned side = 0; side < FL_SIDES; side++)
 		o->begin[side] = o->p.facts[side]->n;
-	for (who->at = o->call = 0;; who->at = ++o->call) {
+	for (who->at = o->call = 0; !fl_ground_comes(o, who); who->at = ++o->call) {
 		verdict = do_call(o, actor, ruled);
 		if (verdict != FL_PLAY_AGREE)
 			return verdict;

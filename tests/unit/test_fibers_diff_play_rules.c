@@ -397,6 +397,23 @@ static void test_ground(void **state)
 	assert_int_equal(fake[FL_KERNEL].issued, 6);
 }
 
+/* What a structure in memory says is known only when the call comes. */
+static void test_ground_by_memory(void **state)
+{
+	(void)state;
+	load("place W\nthread main\nmain: open U\nmain: ioctl U cmd=0x8010aa01 arg=W\nmain: unregister U W arg=W\n"
+	     "main: ioctl U cmd=0x8010aa02 arg=W\n");
+	check_run(FL_PLAY_AGREE);
+	assert_int_equal(fake[FL_KERNEL].issued, 8);
+	lies_there[1] = 0x7ffffffff000;
+	load("place W\nthread main\nmain: open U\nmain: ioctl U cmd=0x8010aa01 arg=W\nmain: unregister U W arg=W\n"
+	     "main: ioctl U cmd=0x8010aa02 arg=W\n");
+	check_run(FL_PLAY_AGREE);
+	lies_there[1] = 0;
+	assert_int_equal(fake[FL_ENGINE].issued, 4);
+	assert_int_equal(fake[FL_KERNEL].issued, 4);
+}
+
 /* A userfaultfd that tells thread ids is not read into the memory under test; another may be. */
 static void test_thread_ids(void **state)
 {
@@ -468,6 +485,7 @@ int main(void)
 		PLAY_TEST(test_woken_together),
 		PLAY_TEST(test_seen_later),
 		PLAY_TEST(test_woken_alone),
+		PLAY_TEST(test_ground_by_memory),
 		PLAY_TEST(test_two_readers),
 		PLAY_TEST(test_asleep_again),
 		PLAY_TEST(test_signal_in_system_call),
