@@ -70,7 +70,7 @@ static bool resize(struct fl_gen *g)
 	struct fl_gen_span s = old_span(g), more;
 	uint64_t bytes = new_length(g, s.bytes);
 	uint16_t last = 0;
-	int64_t end = s.at + (int64_t)s.bytes, page = end / (int64_t)FL_DIFF_PAGE;
+	int64_t page;
 
 	fl_gen_say(g, "mremap ");
 	fl_gen_say_range(g, &s);
@@ -78,13 +78,16 @@ static bool resize(struct fl_gen *g)
 	fl_gen_say_bytes(g, &s);
 	say_odd_flags(g);
 	forget_tail(g, s, bytes);
-	if (s.number || s.bytes >> 32 || bytes >> 32 || page <= 0 || page >= g->area[s.area].pages)
+	if (s.number || s.bytes >> 32 || bytes >> 32)
+		return true;
+	page = (s.at + (int64_t)s.bytes) / (int64_t)FL_DIFF_PAGE;
+	if (page <= 0 || page >= g->area[s.area].pages)
 		return true;
 	/* It grows only into what is free. */
 	last = g->process[fl_gen_here(g)].page[s.area][page - 1];
 	if (bytes > s.bytes && last & FL_GEN_MAPPED &&
 	    !(g->process[fl_gen_here(g)].page[s.area][page] & FL_GEN_MAPPED)) {
-		more = (struct fl_gen_span){.area = s.area, .at = end, .bytes = bytes - s.bytes};
+		more = (struct fl_gen_span){.area = s.area, .at = s.at + (int64_t)s.bytes, .bytes = bytes - s.bytes};
 		fl_gen_replace(g, fl_gen_here(g), &more, last & (uint16_t) ~(FL_GEN_THERE | FL_GEN_GUARD));
 	}
 	return true;

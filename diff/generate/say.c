@@ -58,10 +58,10 @@ void fl_gen_say_turn(struct fl_gen *g, unsigned thread)
 	fl_gen_say_next(g);
 }
 
-/* Bytes from what the area's name means. */
+/* Bytes from what the area's name means; of a number, which has no name, anything. */
 static int64_t from_name(const struct fl_gen *g, const struct fl_gen_span *s)
 {
-	return s->at + g->area[s->area].bias;
+	return (int64_t)((uint64_t)s->at + (uint64_t)g->area[s->area].bias);
 }
 
 /* Can these bytes be named by the area? A place cannot name what lies outside of it. */

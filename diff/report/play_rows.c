@@ -246,10 +246,12 @@ static void add_what(struct fl_report_text *t, const struct maker *m, const stru
 static bool is_difference(const struct maker *m)
 {
 	for (unsigned side = 0; side < FL_SIDES; side++) {
-		const struct fl_fact *first = m->p->facts[side]->fact + m->p->first[side];
+		const struct fl_fact *first;
 
-		if (m->p->first[side] != SIZE_MAX && first >= m->part[side].fact &&
-		    first < m->part[side].fact + m->part[side].n)
+		if (m->p->first[side] == SIZE_MAX)
+			continue;
+		first = m->p->facts[side]->fact + m->p->first[side];
+		if (first >= m->part[side].fact && first < m->part[side].fact + m->part[side].n)
 			return true;
 	}
 	return false;
